@@ -1,0 +1,254 @@
+"""The command line: `python -m ecg_r1 read | measure | page FILE`.
+
+Exit code 0 when it worked, 2 with one line on stderr when the input or an option is bad.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ecg_r1 import DISCLAIMER
+from ecg_r1.display import ARM_NAMES, headline
+from ecg_r1.ecg import ECG, ECGError
+from ecg_r1.inputs import Case, open_case
+from ecg_r1.measurement import measure
+from ecg_r1.page import draw_page
+from ecg_r1.protocol import apply_protocol
+
+if TYPE_CHECKING:
+    from ecg_r1.measurement import Measurements
+    from ecg_r1.protocol import Findings
+    from ecg_r1.reading import Reading
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose complaints take one line instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and leave with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand: its name and help, its own options, and what it does."""
+
+    name: str
+    help: str
+    add_options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], None]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """A comma-separated list, blanks around the commas allowed."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _arms(text: str) -> tuple[str, ...]:
+    arms = _names(text)
+    unknown = [arm for arm in arms if arm not in ARM_NAMES]
+    if unknown or not arms:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of arms; choose from {', '.join(ARM_NAMES)}"
+        )
+    return arms
+
+
+def _add_file_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="WFDB .hea, DICOM, CSV or NPY")
+    parser.add_argument("--fs", type=float, metavar="HZ", help="sampling rate of the file")
+    parser.add_argument("--units", metavar="UNIT", help="unit of the file's samples: mV, uV, V")
+    parser.add_argument(
+        "--leads", type=_names, metavar="NAMES", help="lead names in the file's order: I,II,V1"
+    )
+
+
+def _case(options: argparse.Namespace) -> Case:
+    return open_case(
+        [options.file], fs=options.fs, units=options.units, leads=options.leads or None
+    )
+
+
+def _record(options: argparse.Namespace) -> ECG:
+    ecg = _case(options).ecg
+    if ecg is None:
+        raise ECGError(
+            f"{options.file.name} is a picture, which cannot be measured or drawn anew; "
+            "give the recorded signal, or use `read` for the picture"
+        )
+    return ecg
+
+
+def _print_json(payload: dict) -> None:
+    print(json.dumps({"disclaimer": DISCLAIMER, **payload}, indent=2, allow_nan=False))
+
+
+# ---------------------------------------------------------------------------- read
+
+
+def add_read_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `read`."""
+    _add_file_options(parser)
+    parser.add_argument(
+        "--arms", type=_arms, default=tuple(ARM_NAMES), help="signal,image,both (default: all)"
+    )
+    parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
+    parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
+
+
+def run_read(options: argparse.Namespace) -> None:
+    """Read one ECG with the model, once per arm."""
+    case = _case(options)
+    from ecg_r1.loading import load_model  # brings torch, which the other commands do not need
+    from ecg_r1.reading import stream
+
+    model = load_model(options.model)
+    snapshots = stream(ecg=case.ecg, image=case.image, model=model, arms=options.arms)
+    if not options.json:
+        print(f"{DISCLAIMER}\n\n{options.file.name}, read by {model.name}")
+        print_readings(snapshots, options.arms)
+        return
+    for readings in snapshots:
+        final = readings
+    arms = {arm: asdict(final[arm]) for arm in options.arms}
+    _print_json({"file": options.file.name, "model": model.name, "arms": arms})
+
+
+def print_readings(snapshots: Iterable[dict[str, "Reading"]], arms: Sequence[str]) -> None:
+    """Print the arms one below the other, each as it grows, though they are read at once."""
+    waiting, printed = list(arms), None  # characters of the first waiting arm already printed
+    for readings in snapshots:
+        while waiting:
+            reading = readings[waiting[0]]
+            if printed is None:
+                print(f"\n== {ARM_NAMES[reading.arm]} ==")
+                printed = 0
+            # A half-decoded character is held back until its last byte has come.
+            text = reading.text if reading.done else reading.text.rstrip("\ufffd")
+            print(text[printed:], end="", flush=True)
+            printed = max(printed, len(text))
+            if not reading.done:
+                break
+            print(_last_line(reading))
+            waiting, printed = waiting[1:], None
+
+
+def _last_line(reading: "Reading") -> str:
+    if reading.problem:
+        return reading.problem
+    form = "" if reading.well_formed else "; the text does not keep to the six steps"
+    return f"\n[{reading.n_tokens} tokens in {reading.seconds:.1f} s{form}]"
+
+
+# ---------------------------------------------------------------------------- measure
+
+
+def add_measure_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `measure`."""
+    _add_file_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run_measure(options: argparse.Namespace) -> None:
+    """Measure one ECG and judge it by the protocol; no model takes part."""
+    ecg = _record(options)
+    measured = measure(ecg)
+    found = apply_protocol(
+        measured, age_years=ecg.age_years, sex=ecg.sex, calibrated=ecg.calibrated
+    )
+    if options.json:
+        record = {
+            "source_fs": ecg.source_fs,
+            "duration_s": ecg.duration_s,
+            "age_years": ecg.age_years,
+            "sex": ecg.sex,
+            "calibrated": ecg.calibrated,
+            "derived": list(ecg.derived),
+            "notes": list(ecg.notes),
+        }
+        _print_json(
+            {
+                "file": options.file.name,
+                "record": record,
+                **measured.to_json(),
+                **found.to_json(),
+            }
+        )
+    else:
+        print(f"{DISCLAIMER}\n\n{options.file.name}")
+        _print_measured(ecg, measured, found)
+
+
+def _print_measured(ecg: ECG, measured: "Measurements", found: "Findings") -> None:
+    for title, value in headline(measured).items():
+        print(f"  {title:<18} {value}")
+    table = measured.leads[["r_mv", "s_mv", "t_mv", "st_mv"]]
+    print(f"\n{table.to_string(na_rep='-', float_format='{:.2f}'.format)}")
+    print("\nCriteria met:")
+    for finding in (each for each in found.findings if each.met):
+        print(f"  {finding.statement} [{finding.source}]")
+    print(f"\nBy these criteria: {'; '.join(found.diagnoses) or 'nothing to name'}")
+    for line in (*ecg.notes, *(f"{lead}: {why}" for lead, why in measured.quality.items())):
+        print(f"  Note: {line}")
+
+
+# ---------------------------------------------------------------------------- page
+
+
+def add_page_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `page`."""
+    _add_file_options(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="PAGE.png")
+    parser.add_argument("--layout", choices=("3x4", "6x2", "12x1"), default="3x4")
+    parser.add_argument("--speed", type=float, default=25, metavar="MM_S", help="paper, mm/s")
+    parser.add_argument("--gain", type=float, default=10, metavar="MM_MV", help="mm per mV")
+
+
+def run_page(options: argparse.Namespace) -> None:
+    """Draw one ECG on paper and save the picture."""
+    if options.output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ECGError(f"cannot write {options.output.name!r}; name it .png or .jpg")
+    picture = draw_page(
+        _record(options), options.layout, speed_mm_s=options.speed, gain_mm_mv=options.gain
+    )
+    picture.save(options.output)
+
+
+# ---------------------------------------------------------------------------- all of them
+
+COMMANDS = (
+    Command("read", "read an ECG or a page image with the model", add_read_options, run_read),
+    Command("measure", "measure an ECG; no model", add_measure_options, run_measure),
+    Command("page", "draw an ECG on paper as a picture", add_page_options, run_page),
+)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
+    parser = OneLineParser(prog="python -m ecg_r1", description=DISCLAIMER)
+    chosen = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        one = chosen.add_parser(command.name, help=command.help, description=command.help)
+        command.add_options(one)
+        one.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = command_line().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ECGError, OSError) as error:  # OSError: a path that cannot be read or written
+        message = " ".join(str(error).split())
+        print(f"python -m ecg_r1 {options.command}: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

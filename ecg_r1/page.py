@@ -1,0 +1,296 @@
+"""The ECG page: twelve leads on millimetre paper, the image that a model or a person reads.
+
+Every length is in millimetres of paper, so that speed, gain and resolution change nothing but
+scale. What never changes between records (grid, lead names, calibration pulse, print) is drawn
+once per geometry and kept; a page is that and one image of traces, the darker pixel winning.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFont
+
+from ecg_r1.ecg import ECG, FS, LEADS, ECGError
+
+PAGE_S = 10.0  # seconds of trace on a page
+LEFT_MM, RIGHT_MM = 15.0, 5.0  # margins; the calibration pulse stands in the left one
+TOP_MM, BODY_MM, FOOTER_MM = 6.0, 174.0, 9.0
+HEIGHT_MM = TOP_MM + BODY_MM + FOOTER_MM
+BASELINE = 0.55  # of the row's height from its top: QRS complexes reach up more than down
+PEN_MM = 0.35
+SUPERSAMPLE = 2
+MAX_PIXELS = 40_000_000  # a page at 12 px/mm and 100 mm/s still fits
+PULSE_MV, PULSE_S = 1.0, 0.2
+PULSE_MAX_MM = 10.0  # above 50 mm/s the pulse is narrower than 0.2 s, or it would hit the trace
+
+# layout -> rows of leads, each row read from left to right
+_ROWS_OF_LEADS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "3x4": (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6")),
+    "6x2": tuple(zip(LEADS[:6], LEADS[6:], strict=True)),
+    "12x1": tuple((lead,) for lead in LEADS),
+}
+PAGE_LAYOUTS = tuple(_ROWS_OF_LEADS)
+
+# colour name -> paper, 1 mm line, 5 mm line
+_PAPERS: dict[str, tuple[tuple[int, int, int], ...]] = {
+    "red": ((255, 248, 246), (244, 190, 190), (224, 120, 120)),
+    "blue": ((248, 251, 255), (184, 208, 240), (112, 156, 216)),
+    "grey": ((255, 255, 255), (214, 214, 214), (158, 158, 158)),
+}
+PAGE_COLOURS = tuple(_PAPERS)
+_THIN_MM, _BOLD_MM = 0.14, 0.26
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One stretch of trace on the page: `lead` from `start_s` to `end_s` in row `row`."""
+
+    lead: str
+    row: int
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class _Geometry:
+    """All that the unchanging part of a page depends on; the key of its cache."""
+
+    layout: str
+    speed_mm_s: float
+    gain_mm_mv: float
+    px_per_mm: float
+    colour: str
+    rhythm_lead: str
+    calibrated: bool
+
+    @property
+    def width_mm(self) -> float:
+        return LEFT_MM + PAGE_S * self.speed_mm_s + RIGHT_MM
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return round(self.width_mm * self.px_per_mm), round(HEIGHT_MM * self.px_per_mm)
+
+    @property
+    def n_rows(self) -> int:
+        return 1 + max(s.row for s in page_segments(self.layout, self.rhythm_lead))
+
+    def row_mm(self, row: int) -> float:
+        """Where this row's 0 mV lies, in mm from the top; always on a line of the grid."""
+        return float(round(TOP_MM + BODY_MM / self.n_rows * (row + BASELINE)))
+
+    def x_mm(self, time_s: float | np.ndarray) -> float | np.ndarray:
+        return LEFT_MM + time_s * self.speed_mm_s
+
+
+@lru_cache(maxsize=32)
+def page_segments(layout: str = "3x4", rhythm_lead: str = "II") -> tuple[Segment, ...]:
+    """Which lead stands where and when in a layout; "3x4" ends with a 10 s rhythm strip.
+
+    Raises:
+        ECGError: an unknown layout or rhythm lead; the message names what is allowed.
+
+    Example:
+        >>> page_segments("3x4")[1]
+        Segment(lead='aVR', row=0, start_s=2.5, end_s=5.0)
+    """
+    if layout not in _ROWS_OF_LEADS:
+        raise ECGError(f"unknown layout {layout!r}; use one of {', '.join(PAGE_LAYOUTS)}")
+    if rhythm_lead not in LEADS:
+        raise ECGError(f"unknown rhythm lead {rhythm_lead!r}; use one of {', '.join(LEADS)}")
+    rows = _ROWS_OF_LEADS[layout]
+    span_s = PAGE_S / len(rows[0])
+    segments = [
+        Segment(lead, row, column * span_s, (column + 1) * span_s)
+        for row, leads in enumerate(rows)
+        for column, lead in enumerate(leads)
+    ]
+    if layout == "3x4":
+        segments.append(Segment(rhythm_lead, len(rows), 0.0, PAGE_S))
+    return tuple(segments)
+
+
+def draw_page(
+    ecg: ECG,
+    layout: str = "3x4",
+    *,
+    speed_mm_s: float = 25,
+    gain_mm_mv: float = 10,
+    px_per_mm: float = 4.0,
+    colour: str = "red",
+    rhythm_lead: str = "II",
+) -> Image.Image:
+    """Draw the first 10 s of an ECG as an electrocardiograph prints it.
+
+    At 25 mm/s the page is 270 x 189 mm; at another speed the 10 s take more or less paper while
+    the margins stay. Columns of a layout show consecutive times, not the same ones. A shorter
+    record ends early, missing samples (NaN) leave a gap, and a trace that leaves its row runs
+    into its neighbours, as on paper.
+
+    Args:
+        ecg: The record, in millivolts.
+        layout: "3x4" (with a rhythm strip), "6x2" or "12x1".
+        speed_mm_s: Paper speed, 5 to 200 mm/s; 25 and 50 are the usual ones.
+        gain_mm_mv: Millimetres per millivolt, 1 to 80.
+        px_per_mm: Resolution, 2 to 12; 4 gives a page 1080 pixels wide at 25 mm/s.
+        colour: The grid's: "red", "blue" or "grey".
+        rhythm_lead: The lead of the 10 s strip in "3x4".
+
+    Returns:
+        An RGB image whose `info["dpi"]` holds the true resolution.
+
+    Raises:
+        ECGError: an unknown layout, colour or lead, or a number out of range.
+
+    Example:
+        >>> flat = ECG(np.zeros((12, 5000)), source="zeros")
+        >>> draw_page(flat).size
+        (1080, 756)
+    """
+    _require("speed_mm_s", speed_mm_s, 5, 200, "mm/s")
+    _require("gain_mm_mv", gain_mm_mv, 1, 80, "mm/mV")
+    _require("px_per_mm", px_per_mm, 2, 12, "px/mm")
+    if colour not in _PAPERS:
+        raise ECGError(f"unknown colour {colour!r}; use one of {', '.join(PAGE_COLOURS)}")
+    segments = page_segments(layout, rhythm_lead)
+    page = _Geometry(
+        layout, speed_mm_s, gain_mm_mv, px_per_mm, colour, rhythm_lead, ecg.calibrated
+    )
+    if page.size[0] * page.size[1] > MAX_PIXELS:
+        raise ECGError(
+            f"a page of {page.size[0]} x {page.size[1]} pixels is too large: "
+            f"lower px_per_mm ({px_per_mm}) or speed_mm_s ({speed_mm_s})"
+        )
+    image = ImageChops.darker(_background(page), _traces(ecg, page, segments))
+    image.info["dpi"] = (px_per_mm * 25.4, px_per_mm * 25.4)
+    return image
+
+
+def _require(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise ECGError(f"{name} must be from {low} to {high} {unit}, got {value}")
+
+
+def _traces(ecg: ECG, page: _Geometry, segments: tuple[Segment, ...]) -> Image.Image:
+    """White RGB image of the page's size with the traces in black, antialiased."""
+    width, height = page.size
+    mask = Image.new("L", (width * SUPERSAMPLE, height * SUPERSAMPLE), 255)
+    draw = ImageDraw.Draw(mask)
+    pen = _pen(page)
+    for segment in segments:
+        for run in _runs(ecg, page, segment):
+            x, y = run[0].tolist()
+            # The pen touches down: a line shorter than a pixel would leave no ink.
+            draw.rectangle((x - pen // 2, y - pen // 2, x + pen // 2, y + pen // 2), fill=0)
+            draw.line(run.ravel().tolist(), fill=0, width=pen)
+    return mask.reduce(SUPERSAMPLE).convert("RGB")
+
+
+def _runs(ecg: ECG, page: _Geometry, segment: Segment) -> list[np.ndarray]:
+    """The segment's unbroken stretches, each `(points, 2)` in supersampled pixels."""
+    start = round(segment.start_s * FS)
+    # One sample more than the segment holds, so that the line reaches its right edge.
+    signal = ecg.lead(segment.lead)[start : round(segment.end_s * FS) + 1]
+    time_s = (start + np.arange(signal.size)) / FS
+    y_mm = page.row_mm(segment.row) - page.gain_mm_mv * signal.astype(np.float64)
+    points_mm = np.stack([page.x_mm(time_s), np.clip(y_mm, -5.0, HEIGHT_MM + 5.0)], axis=1)
+    points = (points_mm * page.px_per_mm + 0.5) * SUPERSAMPLE
+    recorded = np.isfinite(signal)
+    edges = np.flatnonzero(np.diff(recorded)) + 1
+    pieces = zip(np.split(points, edges), np.split(recorded, edges), strict=True)
+    return [piece for piece, kept in pieces if kept.any()]
+
+
+def _pen(page: _Geometry) -> int:
+    # Below 1.5 pixels the upstroke of a QRS complex fades into the grid.
+    return max(3, round(PEN_MM * page.px_per_mm * SUPERSAMPLE))
+
+
+# Few entries: a page at the largest size takes 100 MB.
+@lru_cache(maxsize=4)
+def _background(page: _Geometry) -> Image.Image:
+    """Paper, grid, lead names, column marks, calibration pulses and footer."""
+    image = _paper(page)
+    draw = ImageDraw.Draw(image)
+    pen = max(1, round(PEN_MM * page.px_per_mm))
+    for segment in page_segments(page.layout, page.rhythm_lead):
+        _print_name(draw, page, segment)
+        if segment.start_s > 0:
+            _mark_column(draw, page, segment, pen)
+    for row in range(page.n_rows):
+        _draw_pulse(draw, page, row, pen)
+    _print_footer(draw, page)
+    return image
+
+
+def _paper(page: _Geometry) -> Image.Image:
+    """The millimetre grid, each pixel mixed by the share that a line covers of it."""
+    paper, thin, bold = (np.array(colour, dtype=np.float32) for colour in _PAPERS[page.colour])
+    width, height = page.size
+    pixels = np.broadcast_to(paper, (height, width, 3))
+    for colour, step_mm, line_mm in ((thin, 1.0, _THIN_MM), (bold, 5.0, _BOLD_MM)):
+        columns = _line_cover(width, step_mm * page.px_per_mm, line_mm * page.px_per_mm)
+        rows = _line_cover(height, step_mm * page.px_per_mm, line_mm * page.px_per_mm)
+        cover = 1 - np.outer(1 - rows, 1 - columns)[:, :, None].astype(np.float32)
+        pixels = pixels + cover * (colour - pixels)
+    return Image.fromarray(np.rint(pixels).astype(np.uint8))
+
+
+def _line_cover(n_pixels: int, step: float, line: float) -> np.ndarray:
+    """Share of each pixel covered by lines at multiples of `step`, all lengths in pixels."""
+    edges = np.arange(n_pixels + 1)
+    # Length covered from the first line's start to each edge; lines are centred on pixel
+    # centres, hence the half, so that they stay crisp where `step` is whole.
+    shifted = edges - 0.5 + line / 2
+    covered = np.floor(shifted / step) * line + np.minimum(shifted % step, line)
+    return np.diff(covered)
+
+
+def _print_name(draw: ImageDraw.ImageDraw, page: _Geometry, segment: Segment) -> None:
+    above_mm = min(13.0, 0.36 * BODY_MM / page.n_rows)
+    x_mm = float(page.x_mm(segment.start_s)) + 1.2
+    at = _pixels(page, x_mm, page.row_mm(segment.row) - above_mm)
+    draw.text(at, segment.lead, fill=(0, 0, 0), font=_font(page, 3.6), anchor="ls")
+
+
+def _mark_column(
+    draw: ImageDraw.ImageDraw, page: _Geometry, segment: Segment, pen: int
+) -> None:
+    x_mm, zero_mm = float(page.x_mm(segment.start_s)), page.row_mm(segment.row)
+    for sign in (-1, 1):
+        ends = _pixels(page, x_mm, zero_mm + 2 * sign), _pixels(page, x_mm, zero_mm + 4 * sign)
+        draw.line(ends, fill=(0, 0, 0), width=pen)
+
+
+def _draw_pulse(draw: ImageDraw.ImageDraw, page: _Geometry, row: int, pen: int) -> None:
+    width_mm = min(PULSE_S * page.speed_mm_s, PULSE_MAX_MM)
+    left_mm = (LEFT_MM - 1 - width_mm) / 2
+    zero_mm = page.row_mm(row)
+    top_mm = zero_mm - PULSE_MV * page.gain_mm_mv
+    x_mm = (left_mm - 1.5, left_mm, left_mm, left_mm + width_mm, left_mm + width_mm)
+    y_mm = (zero_mm, zero_mm, top_mm, top_mm, zero_mm)
+    points = [_pixels(page, x, y) for x, y in zip(x_mm, y_mm, strict=True)]
+    points.append(_pixels(page, left_mm + width_mm + 1.5, zero_mm))
+    draw.line(points, fill=(0, 0, 0), width=pen)
+
+
+def _print_footer(draw: ImageDraw.ImageDraw, page: _Geometry) -> None:
+    text = f"{page.speed_mm_s:g} mm/s  {page.gain_mm_mv:g} mm/mV"
+    if not page.calibrated:
+        text += "   UNCALIBRATED: voltages not to scale"
+    font = _font(page, 3.4)
+    room = page.size[0] - 2 * RIGHT_MM * page.px_per_mm
+    if font.getlength(text) > room:  # slow paper is narrow, and the warning must not be cut off
+        font = ImageFont.load_default(font.size * room / font.getlength(text))
+    x_mm = LEFT_MM if LEFT_MM * page.px_per_mm + font.getlength(text) < room else RIGHT_MM
+    draw.text(_pixels(page, x_mm, HEIGHT_MM - 3), text, fill=(0, 0, 0), font=font, anchor="ls")
+
+
+def _font(page: _Geometry, height_mm: float) -> ImageFont.FreeTypeFont:
+    # 10 pixels is where Pillow's own font stops being readable.
+    return ImageFont.load_default(max(10.0, height_mm * page.px_per_mm))
+
+
+def _pixels(page: _Geometry, x_mm: float, y_mm: float) -> tuple[float, float]:
+    return x_mm * page.px_per_mm, y_mm * page.px_per_mm

@@ -1,0 +1,332 @@
+"""Supervised pretraining of nano's two encoders, each alone with heads that are thrown away.
+
+From text alone an encoder of this size learns slowly; from dense targets (where P, QRS and T
+are), intervals, amplitudes and labels it learns in minutes. Only nano needs this: the paper's
+model starts from pretrained ECG-CoCa and Qwen3-VL weights.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+from tqdm.auto import tqdm
+
+from ecg_r1.augment import degrade_signal, jitter_page
+from ecg_r1.corpus import AMPLITUDES, row_ecg, row_page
+from ecg_r1.ecg import LEADS
+from ecg_r1.labels import LABELS
+from ecg_r1.model import ECGR1ForConditionalGeneration
+from ecg_r1.nano import GRID, MERGE
+from ecg_r1.page import LEFT_MM, RIGHT_MM, draw_page
+from ecg_r1.processing import ECGR1Processor, tower_input
+
+LABEL_INDEX = {label.text: i for i, label in enumerate(LABELS)}
+WAVE_CLASSES = 4  # none, P, QRS, T
+N_NUMBERS = 7  # rate, PR, QRS, QT, cosine and sine of the axis, P present
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """One encoder's run; `part` is "tower" or "vision"."""
+
+    part: str
+    steps: int = 4000
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_steps: int = 150
+    weight_decay: float = 0.05
+    seed: int = 0
+    workers: int = 1
+    save_every: int = 500
+
+
+# --- targets ----------------------------------------------------------------------------------
+
+
+def number_targets(numbers: list[float]) -> np.ndarray:
+    """Scaled targets `(7,)` of a row's `numbers`; NaN where there is none."""
+    hr, pr, qrs, qt, axis, p_present = numbers
+    angle = math.radians(axis)
+    return np.array(
+        [
+            math.log2(hr / 70) * 2,
+            (pr - 160) / 40,
+            (qrs - 95) / 20,
+            (qt - 390) / 50,
+            math.cos(angle),
+            math.sin(angle),
+            p_present,
+        ],
+        dtype=np.float32,
+    )
+
+
+def wave_bins(waves: np.ndarray, n_bins: int) -> np.ndarray:
+    """The wave in the middle of each of `n_bins` equal stretches of the 10 s."""
+    centres = (np.arange(n_bins) + 0.5) * len(waves) / n_bins
+    return waves[centres.astype(int)]
+
+
+def page_waves(waves: np.ndarray, page: dict[str, Any], n_bins: int) -> np.ndarray:
+    """The wave at each of `n_bins` positions across a page; its rows share their time."""
+    speed = page.get("speed_mm_s", 25)
+    width_mm = LEFT_MM + 10 * speed + RIGHT_MM
+    time_s = ((np.arange(n_bins) + 0.5) / n_bins * width_mm - LEFT_MM) / speed
+    index = (time_s * len(waves) / 10).astype(int)
+    inside = (time_s >= 0) & (time_s < 10)
+    return np.where(inside, waves[np.clip(index, 0, len(waves) - 1)], 0)
+
+
+class EncoderData(Dataset):
+    """Augmented inputs and targets, drawn from (seed, index) alone so that a run can resume."""
+
+    def __init__(
+        self, rows: Any, config: PretrainConfig, processor: ECGR1Processor, first_step: int
+    ) -> None:
+        self.rows = rows
+        self.config = config
+        self.processor = processor
+        self.first = first_step * config.batch_size
+        self.weights = _sampling_weights(rows)
+
+    def __len__(self) -> int:
+        return self.config.steps * self.config.batch_size - self.first
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng([self.config.seed, self.first + index])
+        row = self.rows[int(np.searchsorted(self.weights, rng.random()))]
+        waves = np.frombuffer(row["waves"], dtype=np.uint8)
+        labels = np.zeros(len(LABELS), dtype=np.float32)
+        labels[[LABEL_INDEX[name] for name in row["labels"]]] = 1
+        sample = {
+            "numbers": number_targets(row["numbers"]),
+            "amplitudes": np.array(row["amplitudes"], dtype=np.float32),
+            "labels": labels,
+        }
+        if self.config.part == "tower":
+            ecg = degrade_signal(row_ecg(row), rng)
+            return sample | {
+                "ecg_values": tower_input(ecg, self.processor.prompt),
+                "waves": wave_bins(waves, 1000).astype(np.int64),
+            }
+        image = jitter_page(row_page(row), rng)
+        seen = self.processor.image_processor(image.convert("RGB"), return_tensors="np")
+        return sample | {
+            "pixel_values": seen["pixel_values"],
+            "grid": seen["image_grid_thw"][0],
+            "waves": page_waves(waves, json.loads(row["page_style"]), GRID[1] * 16).astype(
+                np.int64
+            ),
+        }
+
+
+def _sampling_weights(rows: Any) -> np.ndarray:
+    """Cumulative probabilities: half of the samples simulated, half real, if both exist."""
+    simulated = np.array([source == "simulated" for source in rows["source"]])
+    share = np.where(simulated, 0.5 / max(simulated.sum(), 1), 0.5 / max((~simulated).sum(), 1))
+    return np.cumsum(share / share.sum())
+
+
+# --- heads ------------------------------------------------------------------------------------
+
+
+class Heads(nn.Module):
+    """Linear heads on an encoder's tokens: numbers, amplitudes, labels, and waves per token."""
+
+    def __init__(self, width: int, bins_per_token: int) -> None:
+        super().__init__()
+        self.whole = nn.Sequential(nn.LayerNorm(2 * width), nn.Dropout(0.1))
+        self.numbers = nn.Linear(2 * width, N_NUMBERS)
+        self.amplitudes = nn.Linear(2 * width, len(LEADS) * len(AMPLITUDES))
+        self.labels = nn.Linear(2 * width, len(LABELS))
+        self.waves = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, bins_per_token * WAVE_CLASSES)
+        )
+
+    def forward(self, first: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+        """Predict from one summary token `(batch, width)` and `(batch, columns, width)`."""
+        whole = self.whole(torch.cat([first, tokens.mean(dim=1)], dim=-1))
+        waves = self.waves(tokens)
+        return {
+            "numbers": self.numbers(whole),
+            "amplitudes": self.amplitudes(whole),
+            "labels": self.labels(whole),
+            "waves": waves.view(len(waves), -1, WAVE_CLASSES),
+        }
+
+
+def _masked_l1(predicted: Tensor, target: Tensor) -> Tensor:
+    known = torch.isfinite(target)
+    if not known.any():
+        return predicted.sum() * 0
+    return functional.smooth_l1_loss(predicted[known], target[known], beta=0.2)
+
+
+def losses(predicted: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The parts of the loss; their sum is trained."""
+    predicted = {name: value.float() for name, value in predicted.items()}
+    return {
+        "numbers": _masked_l1(predicted["numbers"], batch["numbers"]),
+        "amplitudes": _masked_l1(predicted["amplitudes"], batch["amplitudes"]),
+        "labels": 4
+        * functional.binary_cross_entropy_with_logits(predicted["labels"], batch["labels"]),
+        "waves": functional.cross_entropy(
+            predicted["waves"].flatten(0, 1), batch["waves"].flatten()
+        ),
+    }
+
+
+def encode(
+    model: ECGR1ForConditionalGeneration, heads: Heads, batch: dict[str, Tensor]
+) -> dict:
+    """Run the encoder of the batch and the heads on it."""
+    if "ecg_values" in batch:
+        tokens = model.model.ecg_tower(batch["ecg_values"])
+        return heads(tokens[:, 0], tokens[:, 1:])
+    n, (rows, columns) = len(batch["grid"]), GRID
+    patches = model.model.visual(
+        batch["pixel_values"].flatten(0, 1), grid_thw=batch["grid"]
+    ).last_hidden_state
+    blocks = patches.view(n, rows // MERGE, columns // MERGE, MERGE, MERGE, -1)
+    grid = blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, -1)
+    across = grid.mean(dim=1)
+    return heads(grid.flatten(1, 2).amax(dim=1), across)
+
+
+def new_heads(model: ECGR1ForConditionalGeneration, part: str) -> Heads:
+    """Heads for "tower" (10 bins of 10 ms per token) or "vision" (16 bins per column)."""
+    if part == "tower":
+        return Heads(model.config.tower.width, bins_per_token=10)
+    return Heads(model.config.vision_config.hidden_size, bins_per_token=16)
+
+
+# --- training ---------------------------------------------------------------------------------
+
+
+def learning_rate(step: int, config: PretrainConfig) -> float:
+    """Linear warm-up, then a cosine to a fiftieth."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def pretrain(
+    model: ECGR1ForConditionalGeneration,
+    processor: ECGR1Processor,
+    rows: Any,
+    folder: Path,
+    config: PretrainConfig,
+) -> Iterator[dict[str, float]]:
+    """Train one encoder of `model` in place; resumes from `folder` when a state lies there.
+
+    Args:
+        model: Its tower or vision part is trained, the rest is left alone.
+        processor: For the inputs.
+        rows: A corpus with split "train".
+        folder: Keeps the state to resume from.
+        config: The run.
+
+    Yields:
+        Every 50 steps the mean parts of the loss, the step and the seconds since the start.
+    """
+    torch.manual_seed(config.seed)
+    encoder = model.model.ecg_tower if config.part == "tower" else model.model.visual
+    heads = new_heads(model, config.part)
+    trained = nn.ModuleDict({"encoder": encoder, "heads": heads})
+    optimizer = torch.optim.AdamW(
+        trained.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=config.weight_decay
+    )
+    state_file = folder / f"{config.part}.pt"
+    step = _resume(trained, optimizer, state_file)
+    data = EncoderData(rows, config, processor, first_step=step)
+    loader = DataLoader(data, batch_size=config.batch_size, num_workers=config.workers)
+    started, seen = time.perf_counter(), []
+    model.train()
+    for batch in tqdm(
+        loader, initial=step, total=config.steps, desc=config.part, mininterval=5
+    ):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        with torch.autocast("cpu", torch.bfloat16):
+            predicted = encode(model, heads, batch)
+        parts = losses(predicted, batch)
+        optimizer.zero_grad()
+        sum(parts.values()).backward()
+        nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        seen.append({name: value.item() for name, value in parts.items()})
+        if step % config.save_every == 0 or step == config.steps:
+            state = {"trained": trained.state_dict(), "optimizer": optimizer.state_dict()}
+            _replace(state | {"step": step, "config": asdict(config)}, state_file)
+        if step % 50 == 0:
+            mean = {name: float(np.mean([s[name] for s in seen])) for name in seen[0]}
+            yield mean | {"step": step, "seconds": time.perf_counter() - started}
+            seen = []
+
+
+def _resume(trained: nn.Module, optimizer: Any, state_file: Path) -> int:
+    if not state_file.is_file():
+        return 0
+    state = torch.load(state_file, weights_only=True)
+    trained.load_state_dict(state["trained"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def _replace(state: dict[str, Any], file: Path) -> None:
+    """Write beside and rename, so that a cut run never leaves half a state."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(state, file.with_suffix(".tmp"))
+    file.with_suffix(".tmp").replace(file)
+
+
+# --- what an encoder has learned --------------------------------------------------------------
+
+
+def judge(
+    model: ECGR1ForConditionalGeneration,
+    processor: ECGR1Processor,
+    rows: Any,
+    folder: Path,
+    config: PretrainConfig,
+) -> dict[str, float]:
+    """Mean absolute errors of the heads on rows as they are, without augmentation."""
+    heads = new_heads(model, config.part)
+    state = torch.load(folder / f"{config.part}.pt", weights_only=True)["trained"]
+    heads.load_state_dict(
+        {k.removeprefix("heads."): v for k, v in state.items() if k.startswith("heads.")}
+    )
+    model.eval(), heads.eval()
+    errors = []
+    for row in rows:
+        batch = _plain_batch(row, processor, config)
+        with torch.inference_mode():
+            out = encode(model, heads, batch)["numbers"][0].float().numpy()
+        hr, pr, qrs, qt, axis, _ = row["numbers"]
+        told = 70 * 2 ** (out[0] / 2), out[1] * 40 + 160, out[2] * 20 + 95, out[3] * 50 + 390
+        off = (math.degrees(math.atan2(out[5], out[4])) - axis + 180) % 360 - 180
+        errors.append(
+            [abs(a - b) for a, b in zip(told, (hr, pr, qrs, qt), strict=True)] + [abs(off)]
+        )
+    names = ("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "axis_deg")
+    return dict(zip(names, np.nanmean(errors, axis=0).round(2).tolist(), strict=True))
+
+
+def _plain_batch(row: dict, processor: ECGR1Processor, config: PretrainConfig) -> dict:
+    ecg = row_ecg(row)
+    if config.part == "tower":
+        return {"ecg_values": torch.from_numpy(tower_input(ecg, processor.prompt))[None]}
+    image = draw_page(ecg, **processor.prompt.page)
+    seen = processor.image_processor(image, return_tensors="pt")
+    return {"pixel_values": seen["pixel_values"][None], "grid": seen["image_grid_thw"]}

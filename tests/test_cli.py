@@ -1,0 +1,175 @@
+"""The command line: what scripts rely on, and one clear line when the input is bad."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+import ecg_r1.loading
+import ecg_r1.reading
+from ecg_r1 import DISCLAIMER
+from ecg_r1.__main__ import main
+from ecg_r1.reading import Reading
+
+EXAMPLE = str(ROOT / "assets/ecgs/A0002.hea")  # CPSC2018, sinus rhythm, 500 Hz
+DONE = Reading(
+    arm="signal",
+    text="<think>\nfirst words",
+    steps={1: "words"},
+    summary="Short.",
+    diagnoses=("sinus rhythm",),
+    well_formed=True,
+    seconds=1.25,
+    n_tokens=7,
+    done=True,
+)
+
+
+class Nano:
+    name = "nano"
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A scripted model; gives the arguments that it was asked with."""
+    calls = {}
+
+    def stream(*, ecg=None, image=None, model=None, arms=()):
+        calls.update(ecg=ecg, image=image, arms=arms)
+        beginning = {"text": "<think>\nfirst \ufffd", "done": False}
+        yield {arm: replace(DONE, arm=arm, **beginning) for arm in arms}
+        lacking = {"text": "", "problem": "This arm needs a signal."}
+        yield {
+            arm: replace(DONE, arm=arm, **({} if ecg or arm == "image" else lacking))
+            for arm in arms
+        }
+
+    monkeypatch.setattr(ecg_r1.loading, "load_model", lambda name: Nano())
+    monkeypatch.setattr(ecg_r1.reading, "stream", stream)
+    return calls
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "page.png"
+    Image.new("RGB", (40, 30), "white").save(path)
+    return str(path)
+
+
+def test_read_prints_the_promised_keys_for_each_arm(asked, capsys):
+    assert main(["read", EXAMPLE, "--arms", "both,signal", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["disclaimer"] == DISCLAIMER
+    assert list(printed["arms"]) == ["both", "signal"]
+    reading = printed["arms"]["both"]
+    assert reading["steps"] == {"1": "words"}
+    assert reading["diagnoses"] == ["sinus rhythm"]
+    assert (reading["text"], reading["summary"]) == ("<think>\nfirst words", "Short.")
+    assert (reading["well_formed"], reading["seconds"], reading["n_tokens"]) == (True, 1.25, 7)
+
+
+def test_read_streams_each_arms_text_once_under_the_disclaimer(asked, capsys):
+    assert main(["read", EXAMPLE]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(DISCLAIMER)
+    assert out.count("<think>\nfirst words") == 3
+    assert "\ufffd" not in out
+    assert out.index("Signal only") < out.index("Image only") < out.index("Signal and image")
+
+
+def test_a_picture_is_read_as_an_image_without_a_signal(asked, picture, capsys):
+    assert main(["read", picture]) == 0
+    assert asked["ecg"] is None
+    assert asked["image"].size == (40, 30)
+    out = capsys.readouterr().out
+    assert out.count("This arm needs a signal.") == 2
+    assert out.count("[7 tokens in 1.2 s]") == 1
+
+
+def test_measure_prints_the_measurements_the_leads_and_the_protocol(capsys):
+    assert main(["measure", EXAMPLE, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert set(printed) >= {
+        *("disclaimer", "hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "qtc_bazett_ms"),
+        *("axis_deg", "leads", "findings", "diagnoses", "unmeasurable", "quality"),
+    }
+    assert {"pr_ms", "qrs_ms", "r_mv", "s_mv", "t_mv", "st_mv"} <= set(printed["leads"]["aVR"])
+    assert printed["hr_bpm"] == pytest.approx(
+        78, abs=3
+    )  # counted on the page: 13 beats in 10 s
+
+
+def test_measure_speaks_to_people_too(capsys):
+    assert main(["measure", EXAMPLE]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(DISCLAIMER)
+    assert "QTc (Fridericia)" in out
+
+
+def test_page_writes_the_picture_at_the_asked_speed(tmp_path):
+    slow, fast = tmp_path / "slow.png", tmp_path / "fast.png"
+    assert main(["page", EXAMPLE, "-o", str(slow)]) == 0
+    assert main(["page", EXAMPLE, "-o", str(fast), "--speed", "50"]) == 0
+    with Image.open(slow) as narrow, Image.open(fast) as wide:
+        assert wide.height == narrow.height
+        assert wide.width - narrow.width == 4 * 250  # px per mm x mm more
+
+
+def test_what_a_file_does_not_say_is_taken_from_the_options(tmp_path, capsys):
+    path = tmp_path / "beats.npy"
+    tone = np.sin(np.arange(2500) / 25)
+    np.save(path, np.tile(1000 * tone, (12, 1)))
+    leads = "V6,V5,V4,V3,V2,V1,aVF,aVL,aVR,III,II,I"
+    words = ["measure", str(path), "--fs", "250", "--units", "uV", "--leads", leads, "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["record"]["source_fs"] == 250
+
+
+def broken(name):
+    """A function that makes an input file and the words that follow the subcommand."""
+
+    def make(folder):
+        path = folder / name
+        path.write_bytes(b"\x00\x01 this is nothing")
+        return [str(path)]
+
+    return make
+
+
+BAD = {
+    "no such file": ("measure", lambda folder: [str(folder / "absent.hea")], "absent.hea"),
+    "broken header": ("measure", broken("x.hea"), "x.hea"),
+    "broken DICOM": ("measure", broken("x.dcm"), "x.dcm"),
+    "broken picture": ("read", broken("x.png"), "x.png"),
+    "unknown kind": ("measure", broken("x.docx"), "x.docx"),
+    "unknown layout": ("page", lambda f: [EXAMPLE, "-o", "p.png", "--layout", "5x5"], "5x5"),
+    "unknown arm": ("read", lambda f: [EXAMPLE, "--arms", "signal,smell"], "smell"),
+    "no arm": ("read", lambda f: [EXAMPLE, "--arms", ","], "','"),
+    "fs is no number": ("measure", lambda f: [EXAMPLE, "--fs", "fast"], "fast"),
+    "not a picture name": ("page", lambda f: [EXAMPLE, "-o", str(f / "p.docx")], "p.docx"),
+    "no such folder": ("page", lambda f: [EXAMPLE, "-o", str(f / "none" / "p.png")], "none"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_ends_with_code_2_and_one_line_that_names_it(case, tmp_path, capsys, asked):
+    command, make, named = BAD[case]
+    try:
+        code = main([command, *make(tmp_path)])
+    except SystemExit as stop:  # as argparse leaves
+        code = stop.code
+    printed = capsys.readouterr()
+    assert code == 2
+    assert printed.err.count("\n") == 1
+    assert named in printed.err
+    assert "Traceback" not in printed.err
+
+
+@pytest.mark.parametrize("command", ["measure", "page"])
+def test_a_picture_is_not_measured_or_drawn_anew(command, picture, tmp_path, capsys):
+    output = ["-o", str(tmp_path / "p.png")] if command == "page" else []
+    assert main([command, picture, *output]) == 2
+    assert "page.png is a picture" in capsys.readouterr().err

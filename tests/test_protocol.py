@@ -1,0 +1,417 @@
+"""Each criterion at, just under and just over its threshold, by hand; codes to labels."""
+
+import ast
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecg_r1.ecg import LEADS
+from ecg_r1.labels import LABELS, canonical, labels_from_scp, labels_from_snomed
+from ecg_r1.protocol import CRITERIA, NOT_MEASURED, RULES, apply_protocol
+
+COLUMNS = [
+    *("pr_ms", "qrs_ms", "qt_ms", "p_mv", "q_mv", "q_ms", "r_mv", "s_mv"),
+    *("t_mv", "j_mv", "st_mv", "p_ms", "rsr"),
+]
+NORMAL_R = dict(
+    zip(LEADS, (0.8, 1.0, 0.3, 0.0, 0.4, 0.6, 0.2, 0.4, 0.7, 1.2, 1.3, 1.1), strict=True)
+)
+NORMAL_S = dict(
+    zip(LEADS, (0, 0, -0.1, -0.9, 0, -0.1, -0.8, -1.0, -0.7, -0.4, -0.2, 0), strict=True)
+)
+NAN = float("nan")
+
+
+def measured(cells=None, **headline):
+    """A healthy adult's measurements, with single values replaced."""
+    leads = pd.DataFrame(0.0, index=list(LEADS), columns=COLUMNS)
+    leads["q_mv"] = leads["q_ms"] = NAN
+    leads["r_mv"] = pd.Series(NORMAL_R).replace(0.0, NAN)
+    leads["s_mv"] = pd.Series(NORMAL_S).replace(0.0, NAN)
+    leads["t_mv"] = [0.3, 0.3, 0.1, -0.3, 0.1, 0.2, -0.05, 0.3, 0.3, 0.3, 0.3, 0.3]
+    leads["p_mv"] = [0.1, 0.12, 0.05, -0.1, 0.05, 0.08, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
+    leads["p_ms"] = 100.0
+    for (lead, column), value in (cells or {}).items():
+        leads.loc[lead.split() if " " in lead else lead, column] = value
+    fields = {
+        "hr_bpm": 70.0, "pr_ms": 160.0, "qrs_ms": 90.0, "qt_ms": 390.0, "qtc_ms": 410.0,
+        "qtc_bazett_ms": 420.0, "axis_deg": 45.0, "p_present": True, "regular": True,
+        "rr_ms": (850.0, 860.0, 855.0), "n_wide_premature": 0, "n_narrow_premature": 0,
+        "unmeasurable": {}, "quality": {},
+    }  # fmt: skip
+    return SimpleNamespace(leads=leads, **(fields | headline))
+
+
+def judge(cells=None, *, sex="male", age_years=50, calibrated=True, **headline):
+    return apply_protocol(
+        measured(cells, **headline), sex=sex, age_years=age_years, calibrated=calibrated
+    )
+
+
+def finding(found, name):
+    return next(each for each in found.findings if each.name == name)
+
+
+def test_healthy_adult_is_normal():
+    found = judge()
+    assert found.diagnoses == ["sinus rhythm", "normal ecg"]
+    assert set(found.unjudged) == set(NOT_MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "under", "at", "over", "expected"),
+    [
+        ("bradycardia", "hr_bpm", 59.9, 60, 60.1, (True, False, False)),
+        ("tachycardia", "hr_bpm", 99.9, 100, 100.1, (False, False, True)),
+        ("rr_spread", "rr_ms", (800.0, 919.0), (800.0, 920.0), (800.0, 921.0),
+         (False, False, True)),
+        ("narrow_premature", "n_narrow_premature", 0, 1, 2, (False, True, True)),
+        ("wide_premature", "n_wide_premature", 0, 1, 2, (False, True, True)),
+        ("pr_long", "pr_ms", 199, 200, 201, (False, False, True)),
+        ("pr_short", "pr_ms", 119, 120, 121, (True, False, False)),
+        ("qrs_wide", "qrs_ms", 119, 120, 121, (False, True, True)),
+        ("qrs_slow", "qrs_ms", 109, 110, 111, (False, True, True)),
+        ("qrs_above_110", "qrs_ms", 109, 110, 111, (False, False, True)),
+        ("axis_left", "axis_deg", -31, -30, -29, (True, False, False)),
+        ("axis_lafb", "axis_deg", -46, -45, -44, (True, True, False)),
+        ("axis_extreme", "axis_deg", -91, -90, -89, (True, False, False)),
+        ("axis_right", "axis_deg", 89, 90, 91, (False, False, True)),
+        ("qtc_long", "qtc_ms", 449, 450, 451, (False, True, True)),
+        ("qtc_low", "qtc_ms", 389, 390, 391, (True, True, False)),
+        ("qtc_short", "qtc_ms", 339, 340, 341, (True, True, False)),
+    ],
+)  # fmt: skip
+def test_headline_thresholds(name, field, under, at, over, expected):
+    met = tuple(finding(judge(**{field: value}), name).met for value in (under, at, over))
+    assert met == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "column", "under", "at", "over", "expected"),
+    [
+        ("p_tall", "II", "p_mv", 0.24, 0.25, 0.26, (False, False, True)),
+        ("p_long", "II", "p_ms", 119, 120, 121, (False, True, True)),
+        ("p_terminal_v1", "V1", "p_mv", -0.11, -0.1, -0.09, (True, True, False)),
+        ("sokolow_lyon", "V1", "s_mv", -2.21, -2.2, -2.19, (True, True, False)),  # + 1.3 in V5
+        ("r_avl", "aVL", "r_mv", 1.09, 1.1, 1.11, (False, False, True)),
+        ("cornell", "aVL", "r_mv", 2.09, 2.1, 2.11, (False, False, True)),  # + 0.7 in V3
+        ("gubner", "I", "r_mv", 2.39, 2.4, 2.41, (False, False, True)),  # + 0.1 in III
+        ("r_v1_tall", "V1", "r_mv", 0.59, 0.6, 0.61, (False, False, True)),
+        ("r_v1_dominant", "V1", "r_mv", 0.79, 0.8, 0.81, (False, False, True)),  # S is 0.8
+        ("r_v3_small", "V3", "r_mv", 0.29, 0.3, 0.31, (True, True, False)),
+        ("v1_positive", "V1", "r_mv", 0.79, 0.8, 0.81, (False, False, True)),
+        ("st_depression_inferior", "II aVF", "st_mv j_mv", -0.051, -0.05, -0.049,
+         (True, True, False)),
+        ("st_elevation_inferior", "III aVF", "st_mv j_mv", 0.099, 0.1, 0.101,
+         (False, True, True)),
+        ("st_elevation_lateral", "V5 V6", "st_mv j_mv", 0.099, 0.1, 0.101,
+         (False, True, True)),
+        ("st_elevation_anterior", "V2 V3", "st_mv j_mv", 0.199, 0.2, 0.201,
+         (False, True, True)),
+        ("t_inversion_lateral", "V5 V6", "t_mv", -0.101, -0.1, -0.099, (True, True, False)),
+        ("t_low", "V5 V6", "t_mv", 0.1099, 0.13, 0.1301, (True, False, False)),
+        ("t_tall", "V2 V3", "t_mv", 0.99, 1.0, 1.01, (False, False, True)),
+        ("t_tall", "II aVF", "t_mv", 0.49, 0.5, 0.51, (False, False, True)),
+    ],
+)  # fmt: skip
+def test_lead_thresholds(name, cells, column, under, at, over, expected):
+    met = tuple(
+        finding(judge({(cells, each): value for each in column.split()}), name).met
+        for value in (under, at, over)
+    )
+    assert met == expected
+
+
+@pytest.mark.parametrize(
+    ("width_ms", "depth_mv", "expected"),
+    [(29, -0.2, False), (30, -0.1, True), (31, -0.2, True), (40, -0.09, False)],
+)
+def test_q_waves_need_30_ms_and_a_tenth_of_a_millivolt(width_ms, depth_mv, expected):
+    found = judge({("III aVF", "q_ms"): width_ms, ("III aVF", "q_mv"): depth_mv})
+    assert finding(found, "q_waves_inferior").met is expected
+    assert ("inferior myocardial infarction" in found.diagnoses) is expected
+
+
+def test_any_q_wider_than_20_ms_in_v2_counts():
+    met = [
+        finding(judge({("V2", "q_ms"): width, ("V2", "q_mv"): -0.06}), "q_v2_v3").met
+        for width in (19, 20, 21)
+    ]
+    assert met == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("sex", "age_years", "limit"), [("female", 30, 0.15), ("male", 39, 0.25), ("male", 40, 0.2)]
+)
+def test_st_limit_in_v2_v3_follows_sex_and_age(sex, age_years, limit):
+    for level, expected in ((limit - 0.001, False), (limit, True)):
+        cells = {("V2 V3", "st_mv"): level, ("V2 V3", "j_mv"): level}
+        found = finding(judge(cells, sex=sex, age_years=age_years), "st_elevation_anterior")
+        assert found.met is expected
+        assert found.threshold == limit
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.14, False), (0.2, None), (0.25, True)])
+def test_unknown_sex_leaves_only_the_levels_between_the_limits_open(level, expected):
+    cells = {("V2 V3", "st_mv"): level, ("V2 V3", "j_mv"): level}
+    found = judge(cells, sex=None, age_years=None)
+    assert finding(found, "st_elevation_anterior").met is expected
+    assert ("sex or age" in found.unjudged.get("st_elevation_anterior", "")) is (
+        expected is None
+    )
+
+
+def test_qtc_and_cornell_limits_follow_sex():
+    assert finding(judge(qtc_ms=455, sex="female"), "qtc_long").met is False
+    assert finding(judge(qtc_ms=460, sex="female"), "qtc_long").met is True
+    assert finding(judge(qtc_ms=455, sex=None), "qtc_long").met is None
+    cells = {("aVL", "r_mv"): 1.5}  # 1.5 + 0.7 = 2.2 mV
+    assert finding(judge(cells, sex="female"), "cornell").met is True
+    assert finding(judge(cells, sex="male"), "cornell").met is False
+
+
+def test_st_change_in_leads_that_are_not_neighbours_is_none():
+    assert finding(judge({("aVL V5", "st_mv"): 0.2, ("aVL V5", "j_mv"): 0.2},
+                         ), "st_elevation_lateral").met is False  # fmt: skip
+
+
+def test_finding_names_only_the_leads_that_meet_it():
+    found = finding(judge({("II aVF", "st_mv"): -0.1, ("II aVF", "j_mv"): -0.2}),
+                    "st_depression_inferior")  # fmt: skip
+    assert found.leads == ("II", "aVF")
+    assert found.value == pytest.approx(-0.1)
+    assert found.statement == (
+        "ST level -0.10 mV in II, aVF (<= -0.05 mV): ST depression in the inferior leads"
+    )
+
+
+def test_statement_carries_number_unit_and_verdict():
+    found = finding(judge(pr_ms=212.0), "pr_long")
+    assert found.statement == "PR interval 212 ms (> 200 ms): first-degree AV block"
+    excluded = finding(judge(), "pr_long")
+    assert excluded.statement == "PR interval 160 ms (not > 200 ms): no first-degree AV block"
+
+
+LBBB = {("I V6", "q_mv"): NAN, ("I V6", "s_mv"): NAN, ("V1", "r_mv"): NAN, ("V1", "q_mv"): -1.5,
+        ("V1", "s_mv"): -1.5, ("V1", "q_ms"): 120.0}  # fmt: skip
+RBBB = {("V1", "rsr"): 1.0, ("V1", "r_mv"): 0.9, ("I V6", "s_mv"): -0.4}
+LAFB = {("aVL", "q_mv"): -0.1, ("II III aVF", "r_mv"): 0.2, ("II III aVF", "s_mv"): -0.8}
+LPFB = {("I aVL", "r_mv"): 0.2, ("I aVL", "s_mv"): -0.6, ("III aVF", "q_mv"): -0.08,
+        ("III aVF", "q_ms"): 20.0, ("III aVF", "r_mv"): 1.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cells", "headline", "expected", "absent"),
+    [
+        ({}, {"hr_bpm": 50}, {"sinus bradycardia", "normal ecg"}, {"sinus rhythm"}),
+        ({}, {"hr_bpm": 120}, {"sinus tachycardia"}, {"sinus rhythm"}),
+        ({}, {"rr_ms": (700.0, 900.0)}, {"sinus arrhythmia"}, {"sinus rhythm"}),
+        ({}, {"rr_ms": (700.0, 900.0), "n_wide_premature": 1},
+         {"sinus rhythm", "premature ventricular complexes"},
+         {"sinus arrhythmia", "normal ecg"}),
+        ({}, {"n_narrow_premature": 2}, {"premature atrial complexes"}, {"normal ecg"}),
+        ({}, {"p_present": False, "regular": False, "pr_ms": None, "n_narrow_premature": None},
+         {"atrial fibrillation"}, {"sinus rhythm", "premature atrial complexes"}),
+        ({}, {"p_present": False, "pr_ms": None}, {"junctional rhythm"}, {"sinus rhythm"}),
+        ({}, {"p_present": False, "hr_bpm": 170}, {"supraventricular tachycardia"}, set()),
+        ({}, {"p_present": False, "hr_bpm": 170, "qrs_ms": 150}, {"ventricular tachycardia"},
+         {"supraventricular tachycardia"}),
+        ({("II aVF", "p_mv"): -0.1}, {}, {"ectopic atrial rhythm"}, {"sinus rhythm"}),
+        ({("II aVF", "p_mv"): -0.1}, {"pr_ms": 100}, {"junctional rhythm"},
+         {"ectopic atrial rhythm"}),
+        ({}, {"pr_ms": 220}, {"first-degree av block"}, {"normal ecg"}),
+        (LBBB, {"qrs_ms": 150}, {"left bundle branch block"},
+         {"anterior myocardial infarction", "nonspecific intraventricular conduction delay"}),
+        (LBBB, {"qrs_ms": 114}, {"incomplete left bundle branch block"},
+         {"left bundle branch block"}),
+        (RBBB, {"qrs_ms": 140}, {"right bundle branch block"},
+         {"incomplete right bundle branch block"}),
+        (RBBB, {"qrs_ms": 112}, {"incomplete right bundle branch block"},
+         {"right bundle branch block", "nonspecific intraventricular conduction delay"}),
+        (RBBB, {"qrs_ms": 100}, {"normal ecg"}, {"incomplete right bundle branch block"}),
+        ({}, {"qrs_ms": 116}, set(), {"normal ecg"}),
+        (LAFB, {"axis_deg": -60},
+         {"left anterior fascicular block", "left axis deviation"}, set()),
+        (LAFB, {"axis_deg": -40}, {"left axis deviation"}, {"left anterior fascicular block"}),
+        (LAFB | RBBB, {"axis_deg": -100, "qrs_ms": 140},
+         {"left anterior fascicular block", "right bundle branch block"},
+         {"left axis deviation"}),
+        (LPFB, {"axis_deg": 120}, {"left posterior fascicular block", "right axis deviation"},
+         set()),
+        ({("V1", "r_mv"): 1.0}, {"axis_deg": 120}, {"right ventricular hypertrophy"}, set()),
+        ({("V1", "s_mv"): -2.5}, {}, {"left ventricular hypertrophy"}, {"normal ecg"}),
+        ({("II", "p_ms"): 130, ("V1", "p_mv"): -0.12}, {}, {"left atrial abnormality"}, set()),
+        ({("II", "p_mv"): 0.3}, {}, {"right atrial abnormality"}, set()),
+        ({("III aVF II", "st_mv"): 0.2, ("III aVF II", "j_mv"): 0.2,
+          ("I aVL", "st_mv"): -0.1, ("I aVL", "j_mv"): -0.1}, {},
+         {"inferior myocardial infarction", "st elevation", "st depression"}, {"normal ecg"}),
+        ({("V5 V6", "st_mv"): -0.1, ("V5 V6", "j_mv"): -0.1, ("V5 V6", "t_mv"): -0.2}, {},
+         {"st depression", "t wave inversion", "myocardial ischaemia"},
+         {"nonspecific st-t abnormality"}),
+        ({("V5 V6", "t_mv"): 0.05}, {}, {"nonspecific st-t abnormality"}, {"t wave inversion"}),
+        ({}, {"qtc_ms": 480}, {"prolonged qt interval"}, set()),
+        ({}, {"qtc_ms": 480, "qrs_ms": 150}, set(), {"prolonged qt interval"}),
+        ({}, {"qtc_ms": 330}, {"short qt interval"}, {"normal ecg"}),
+    ],
+)  # fmt: skip
+def test_diagnoses_follow_from_findings(cells, headline, expected, absent):
+    found = set(judge(cells, **headline).diagnoses)
+    assert expected <= found
+    assert not absent & found
+
+
+def test_nonspecific_delay_is_what_no_bundle_branch_block_explains():
+    cells = {("I V6", "q_mv"): -0.3, ("I V6", "s_mv"): NAN}
+    assert "nonspecific intraventricular conduction delay" in judge(cells, qrs_ms=130).diagnoses
+
+
+@pytest.mark.parametrize(
+    ("leads", "limit_mv"), [(LEADS[:6], 0.5), (LEADS[6:], 1.0)], ids=["limb", "chest"]
+)
+def test_low_voltage_needs_all_leads_of_a_group_below_its_limit(leads, limit_mv):
+    for size_mv, expected in ((limit_mv - 0.01, True), (limit_mv, False)):
+        cells = {(lead, "r_mv"): size_mv for lead in leads}
+        cells |= {(lead, "s_mv"): NAN for lead in leads}
+        assert ("low qrs voltage" in judge(cells).diagnoses) is expected
+    cells = {(lead, column): 0.0 for lead in leads[1:] for column in ("r_mv", "s_mv")}
+    assert "low qrs voltage" not in judge(cells).diagnoses
+
+
+def test_uncalibrated_record_keeps_rhythm_and_loses_voltage():
+    found = judge({("V1", "s_mv"): -5.0}, calibrated=False, pr_ms=220)
+    assert found.diagnoses == ["sinus rhythm", "first-degree av block"]
+    for criterion in CRITERIA:
+        if criterion.voltage:
+            assert finding(found, criterion.name).met is None
+            assert finding(found, criterion.name).value is None
+            assert "not calibrated" in found.unjudged[criterion.name]
+    assert "normal ecg" in judge(calibrated=False).unjudged
+
+
+def test_missing_values_are_unjudged_with_the_measurements_reason():
+    found = judge(pr_ms=None, unmeasurable={"pr_ms": "no P waves"})
+    assert finding(found, "pr_long").met is None
+    assert found.unjudged["pr_long"] == found.unjudged["first-degree av block"] == "no P waves"
+    assert found.diagnoses == ["sinus rhythm"]  # and no "normal ecg" while something is open
+
+
+def test_a_bad_lead_opens_a_pair_only_where_it_could_decide():
+    level = {("V2", "st_mv"): NAN, ("V2", "j_mv"): NAN}
+    assert finding(judge(level), "st_elevation_anterior").met is False
+    raised = level | {("V3", "st_mv"): 0.3, ("V3", "j_mv"): 0.3}
+    found = apply_protocol(measured(raised, quality={"V2": "flat"}), sex="male", age_years=50)
+    assert finding(found, "st_elevation_anterior").met is None
+    assert "V2: flat" in found.unjudged["st_elevation_anterior"]
+
+
+def test_nothing_measured_gives_no_diagnosis_and_valid_json():
+    names = vars(measured()).keys() - {"leads", "rr_ms", "unmeasurable", "quality"}
+    empty = measured(**dict.fromkeys(names))
+    empty.leads = empty.leads * np.nan
+    empty.rr_ms = ()
+    found = apply_protocol(empty)
+    assert found.diagnoses == []
+    assert all(each.met is None for each in found.findings)
+    assert set(found.unjudged) >= {criterion.name for criterion in CRITERIA}
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_judgement_is_plain_json():
+    plain = json.loads(json.dumps(judge(LBBB, qrs_ms=150).to_json(), allow_nan=False))
+    assert plain["diagnoses"][:2] == ["sinus rhythm", "left bundle branch block"]
+    assert len(plain["findings"]) == len(CRITERIA)
+
+
+def test_criteria_and_rules_fit_together():
+    names = [criterion.name for criterion in CRITERIA]
+    texts = {label.text for label in LABELS}
+    assert len(set(names)) == len(names)
+    assert all(criterion.source[-4:].isdigit() or "20" in criterion.source or "19"
+               in criterion.source for criterion in CRITERIA)  # fmt: skip
+    assert {criterion.phase for criterion in CRITERIA} == {1, 2, 3, 4, 5}
+    assert {rule.label for rule in RULES} | set(NOT_MEASURED) | {"normal ecg"} == texts
+
+
+# Codes
+
+
+def test_each_code_and_wording_has_one_label_and_every_label_is_its_own_wording():
+    for kind in ("scp", "snomed"):
+        codes = [code for label in LABELS for code in getattr(label, kind)]
+        assert len(set(codes)) == len(codes)
+    for label in LABELS:
+        for wording in (label.text, label.text.upper(), *label.paper, *label.scp):
+            assert canonical(wording) == label.text
+
+
+@pytest.mark.parametrize(
+    ("wording", "label"),
+    [
+        ("Complete Right Bundle-Branch Block.", "right bundle branch block"),
+        ("1st degree A-V block", "first-degree av block"),
+        ("PVCs", "premature ventricular complexes"),
+        ("myocardial ischemia", "myocardial ischaemia"),
+        ("Hyperkalemia", "hyperkalaemia"),
+        ("Early Repolarization", "early repolarisation"),
+        ("normal sinus rhythm", "sinus rhythm"),
+        ("Non-specific ST-T changes", "nonspecific st-t abnormality"),
+        ("no st elevation", None),
+        ("abnormal ecg", None),
+        ("", None),
+    ],
+)
+def test_wordings(wording, label):
+    assert canonical(wording) == label
+
+
+@pytest.mark.parametrize(
+    ("codes", "labels"),
+    [
+        ({"NORM": 100.0, "LVOLT": 0.0, "SR": 0.0}, ("sinus rhythm", "low qrs voltage")),
+        ({"NORM": 80.0, "SBRAD": 0.0}, ("sinus bradycardia", "normal ecg")),
+        ({"NORM": 100.0, "SARRH": 0.0, "SR": 0.0}, ("sinus arrhythmia", "normal ecg")),
+        ({"NORM": 80.0, "SVARR": 0.0}, ()),
+        ({"NORM": 80.0, "AFIB": 0.0}, ("atrial fibrillation",)),
+        ({"NORM": 80.0, "VCLVH": 0.0, "SR": 0.0}, ("sinus rhythm", "normal ecg")),
+        ({"ISC_": 100.0, "DIG": 0.0}, ("myocardial ischaemia", "digoxin effect")),
+        ({"ALMI": 15.0}, ("anterior myocardial infarction",)),
+        ({"1AVB": 100.0, "LPR": 0.0, "SR": 0.0}, ("sinus rhythm", "first-degree av block")),
+        ({}, ()),
+    ],
+)
+def test_scp_statements(codes, labels):
+    assert labels_from_scp(codes) == labels
+
+
+def test_infarction_territories_follow_the_table_of_ptbxl(shared):
+    place = {"AMI": "anterior", "IMI": "inferior", "LMI": "lateral", "PMI": "posterior"}
+    with (shared / "data/ptbxl/scp_statements.csv").open() as lines:
+        rows = [row for row in csv.DictReader(lines) if row["diagnostic_class"] == "MI"]
+    assert len(rows) == 14
+    for row in rows:
+        expected = f"{place[row['diagnostic_subclass']]} myocardial infarction"
+        assert labels_from_scp({row[""]: 100.0}) == (expected,)
+
+
+def test_real_records_have_their_rhythm(shared):
+    with (shared / "data/ptbxl/ptbxl_database.csv").open() as lines:
+        rows = [ast.literal_eval(row["scp_codes"]) for row in csv.DictReader(lines)]
+    for codes in rows:
+        labels = labels_from_scp(codes)
+        for code, label in (("SR", "sinus rhythm"), ("AFIB", "atrial fibrillation")):
+            if code in codes and "SARRH" not in codes and "SBRAD" not in codes:
+                assert label in labels
+        assert ("normal ecg" not in labels) or "NORM" in codes
+
+
+def test_snomed_codes_of_both_kinds_of_bundle_branch_block():
+    assert labels_from_snomed(["713427006"]) == labels_from_snomed(["59118001"])
+    assert labels_from_snomed(["733534002"]) == ("left bundle branch block",)
+    assert labels_from_snomed([" 427084000", "55827005", "284470004"]) == (
+        "sinus tachycardia",
+        "premature atrial complexes",
+    )

@@ -1,0 +1,146 @@
+"""Fine-tuning: sample order, the loss by hand, freezing, and a resume that changes nothing."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from ecg_r1.corpus import make_row, simulated_tasks
+from ecg_r1.model import ECGR1ForConditionalGeneration
+from ecg_r1.nano import nano_config, nano_processor, train_tokenizer
+from ecg_r1.processing import NO_LOSS
+from ecg_r1.sft import Collator, SFTConfig, SFTData, TokenLoss, freeze_encoders, train_sft
+
+datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
+CONFIG = SFTConfig(
+    steps=4, batch_size=2, warmup_steps=1, workers=0, save_steps=2, bf16=False, seed=5
+)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    made = [make_row(task) for task in simulated_tasks(5)]
+    for row in made[:2]:
+        row["source"] = "ptbxl"  # stands for real records in questions of order
+    return datasets.Dataset.from_list(made)
+
+
+@pytest.fixture(scope="module")
+def processor(rows):
+    return nano_processor(train_tokenizer(rows["text"]))
+
+
+def small_model(processor):
+    """nano cut to one thin layer of each part."""
+    torch.manual_seed(0)
+    config = nano_config(processor.tokenizer)
+    config.text_config.num_hidden_layers = 1
+    config.vision_config.depth = 1
+    config.ecg_tower_config = config.ecg_tower_config | {"layers": 1}
+    return ECGR1ForConditionalGeneration(config)
+
+
+def test_each_kind_is_seen_once_in_each_of_its_epochs(rows, processor):
+    data = SFTData(rows, processor, SFTConfig(steps=30, batch_size=2, real_share=0.5))
+    places = [data.locate(i) for i in range(60)]
+    real = [p for p in places if p[0] < 2]
+    simulated = [p for p in places if p[0] >= 2]
+    assert len(real) == len(simulated) == 30
+    assert set(Counter(real).values()) == {1}  # a row never comes twice in an epoch
+    assert real == sorted(real, key=lambda p: p[1])
+    assert Counter(epoch for _, epoch in simulated) == dict.fromkeys(range(10), 3)
+
+
+def test_workers_make_the_batches_that_the_main_process_makes(rows, processor):
+    data, collate = SFTData(rows, processor, CONFIG), Collator(processor)
+    batches = [
+        list(DataLoader(data, batch_size=2, collate_fn=collate, num_workers=workers))
+        for workers in (0, 2)
+    ]
+    for alone, forked in zip(*batches, strict=True):
+        assert alone.keys() == forked.keys()
+        assert all(torch.equal(alone[name], forked[name]) for name in alone)
+
+
+def test_environments_seen_are_those_of_the_batches(rows, processor):
+    data = SFTData(rows, processor, CONFIG)
+    shown = Counter(data[i]["environment"] for i in range(len(data)))
+    assert data.seen(CONFIG.steps) == shown
+
+
+@pytest.fixture
+def one_token(processor):
+    """Logits that favour " 71" by 2 nats where " 72" is asked for."""
+    ids = {n: processor.tokenizer(f" {n}")["input_ids"][0] for n in (71, 72)}
+    logits = torch.zeros(1, 2, len(processor.tokenizer))
+    logits[0, 0, ids[71]] = 2.0
+    labels = torch.tensor([[NO_LOSS, ids[72]]])
+    return logits, labels
+
+
+def test_without_options_the_loss_is_plain_cross_entropy(processor, one_token):
+    logits, labels = one_token
+    loss = TokenLoss(processor, SFTConfig(number_smoothing=0, label_weight=1))(logits, labels)
+    plain = torch.nn.functional.cross_entropy(logits[0, :1], labels[0, 1:])
+    torch.testing.assert_close(loss, plain)
+
+
+def test_smoothing_forgives_a_near_miss_by_the_neighbours_share(processor, one_token):
+    """72 with sd 1.44: weights exp(-d^2 / 2 / 1.44^2), so 71 has 0.2180 of them by hand."""
+    logits, labels = one_token
+    exact = TokenLoss(processor, SFTConfig(number_smoothing=0, label_weight=1))(logits, labels)
+    smooth = TokenLoss(processor, SFTConfig(number_smoothing=0.02, label_weight=1))(
+        logits, labels
+    )
+    offsets = np.arange(-20, 21)
+    weights = np.exp(-0.5 * (offsets / 1.44) ** 2)
+    share = weights[19] / weights.sum()
+    assert (exact - smooth).item() == pytest.approx(2.0 * share, rel=1e-3)
+
+
+def test_diagnoses_weigh_as_configured(processor):
+    """Two tokens, one in the answer with weight 3: (1 * a + 3 * b) / 4."""
+    tokenizer = processor.tokenizer
+    answer = tokenizer.convert_tokens_to_ids("<answer>")
+    word = tokenizer("normal")["input_ids"][0]
+    torch.manual_seed(0)
+    logits = torch.randn(1, 3, len(tokenizer))
+    labels = torch.tensor([[NO_LOSS, word, answer]])
+    loss = TokenLoss(processor, SFTConfig(label_weight=3))(logits, labels)
+    a, b = torch.nn.functional.cross_entropy(logits[0, :2], labels[0, 1:], reduction="none")
+    torch.testing.assert_close(loss, (a + 3 * b) / 4)
+
+
+def test_freezing_leaves_what_the_paper_trains(processor):
+    model = small_model(processor)
+    freeze_encoders(model)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert not any("ecg_tower" in name or "visual.blocks" in name for name in trained)
+    for part in ("visual.merger", "ecg_projector", "language_model"):
+        assert any(part in name for name in trained), part
+
+
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    rows, processor, tmp_path, monkeypatch
+):
+    whole = small_model(processor)
+    train_sft(whole, processor, rows, tmp_path / "whole", CONFIG)
+
+    fetch = SFTData.__getitem__
+
+    def cut(self, index):
+        if index == 3 * CONFIG.batch_size:  # the fourth step never comes; step 2 is saved
+            raise KeyboardInterrupt
+        return fetch(self, index)
+
+    monkeypatch.setattr(SFTData, "__getitem__", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train_sft(small_model(processor), processor, rows, tmp_path / "cut", CONFIG)
+    monkeypatch.undo()
+
+    resumed = small_model(processor)
+    train_sft(resumed, processor, rows, tmp_path / "cut", CONFIG)
+    for (name, a), b in zip(whole.named_parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-7, msg=name)
