@@ -68,6 +68,7 @@ UNITS = [("as the file says", ""), "mV", "uV", "V"]
 CSS = """
 .gradio-container { max-width: 1480px !important; margin: 0 auto; }
 .html-container { padding: 0 !important; }
+.toast-wrap { top: auto !important; bottom: 1rem; }
 .bar { align-items: flex-end; }
 .masthead h1 { font-size: 1.6rem; margin: .2rem 0 0; }
 .masthead .lead { color: var(--body-text-color-subdued); margin: .1rem 0 .6rem; }
@@ -112,7 +113,8 @@ CSS = """
 .note { font-size: .88rem; border-left: 3px solid #b45309; padding-left: .5rem; }
 @media (max-width: 800px) {
   .trace { overflow-x: auto !important; max-width: calc(100vw - 4rem); }
-  .bar { align-items: stretch; }
+  .toast-wrap { top: auto !important; bottom: 1rem; }
+.bar { align-items: stretch; }
   .trace .js-plotly-plot { min-width: 760px; }
   .stack { flex-direction: column !important; } }
 """
@@ -134,6 +136,20 @@ def read_examples() -> dict[str, dict[str, Any]]:
     return {example["title"]: example for example in listed}
 
 
+def stated(fs: str = "", units: str = "", leads: str = "") -> dict[str, Any]:
+    """What a visitor wrote into the fields, as `open_case` takes it; empty is unsaid.
+
+    Raises:
+        ECGError: The sampling rate is no number.
+    """
+    try:
+        rate = float(fs) if fs.strip() else None
+    except ValueError as error:
+        raise ECGError(f"sampling rate {fs!r} is no number; write it in Hz, as 500") from error
+    names = [name.strip() for name in leads.split(",") if name.strip()]
+    return {"fs": rate, "units": units or None, "leads": names or None}
+
+
 def model_card() -> str:
     """The shipped model's own card, without the header that only a hub needs."""
     card = shipped("nano/README.md")
@@ -149,7 +165,7 @@ class Controls:
 
     example: gr.Dropdown
     files: gr.File
-    fs: gr.Number
+    fs: gr.Textbox
     units: gr.Dropdown
     leads: gr.Textbox
     read: gr.Button
@@ -214,7 +230,7 @@ def _lay_controls(titles: list[str]) -> Controls:
         )
         gr.Markdown("Only when the file does not say it itself (CSV, NPY):")
         with gr.Row(elem_classes="stack"):
-            fs = gr.Number(label="Sampling rate fs (Hz)", value=None)
+            fs = gr.Textbox(label="Sampling rate fs (Hz)", placeholder="500")
             units = gr.Dropdown(UNITS, value="", label="Unit")
             leads = gr.Textbox(label="Leads in order", placeholder="I,II,V1,...", scale=2)
     return Controls(example, files, fs, units, leads, read, stop)
@@ -274,18 +290,15 @@ class Reader:
         yield from self._read([shipped(f"ecgs/{example['file']}")], title, example)
 
     def read_asked(
-        self, title: str, files: list[str] | None, fs: float | None, units: str, leads: str
+        self, title: str, files: list[str] | None, fs: str, units: str, leads: str
     ) -> Iterator[Update]:
         """Show and read the uploaded files, or the chosen example when there are none."""
         if not files:
             yield from self.read_example(title)
             return
         paths = [Path(file) for file in files]
-        names = [name.strip() for name in leads.split(",") if name.strip()]
         title = " + ".join(path.name for path in paths)
-        yield from self._read(
-            paths, title, None, fs=fs, units=units or None, leads=names or None
-        )
+        yield from self._read(paths, title, None, fs=fs, units=units, leads=leads)
 
     def stopped(self, *statuses: str) -> Update:
         """Say on each arm that had not ended that it was stopped."""
@@ -296,18 +309,16 @@ class Reader:
         return update
 
     def _read(
-        self, paths: list[Path], title: str, example: dict[str, Any] | None, **said: Any
+        self, paths: list[Path], title: str, example: dict[str, Any] | None, **said: str
     ) -> Iterator[Update]:
         try:
-            case = open_case(paths, **said)
+            case = open_case(paths, **stated(**said))
             yield self._show(case, title, example) | {
                 self.controls.stop: gr.Button(interactive=True)
             }
             yield from self._stream(case)
         except ECGError as error:
-            raise gr.Error(
-                escape(str(error)), title="This cannot be read", print_exception=False
-            ) from error
+            raise gr.Error(escape(str(error)), print_exception=False) from error
         yield {self.controls.stop: gr.Button(interactive=False)}
 
     def _show(self, case: Case, title: str, example: dict[str, Any] | None) -> Update:
@@ -382,6 +393,7 @@ def _connect(demo: gr.Blocks, controls: Controls, reader: Reader) -> None:
         statuses,
         [*statuses, controls.stop],
         cancels=readings,
+        queue=False,
         show_progress="hidden",
         api_visibility="private",
     )

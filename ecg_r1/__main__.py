@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_r1 read | measure | page FILE`.
+"""The command line: `python -m ecg_r1 read | measure | page FILE`, and `train nano`.
 
 Exit code 0 when it worked, 2 with one line on stderr when the input or an option is bad.
 """
@@ -218,12 +218,49 @@ def run_page(options: argparse.Namespace) -> None:
     picture.save(options.output)
 
 
+# ---------------------------------------------------------------------------- train
+
+
+def add_train_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `train`."""
+    parser.add_argument("what", choices=("nano",), help="the small model that ships")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="FOLDER",
+        help="PTB-XL as PhysioNet lays it out; simulated ECGs alone when none is given",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/nano"), metavar="FOLDER")
+    parser.add_argument(
+        "--stages",
+        type=_names,
+        default=(),
+        metavar="NAMES",
+        help="some of corpus,tower,vision,sft,report (default: all); each resumes by itself",
+    )
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train nano stage by stage, with progress bars."""
+    try:
+        from ecg_r1.train import STAGES, Recipe, train_nano
+    except ModuleNotFoundError as error:
+        raise ECGError(f'{error}; training needs `pip install -e ".[train]"`') from error
+    unknown = [stage for stage in options.stages if stage not in STAGES]
+    if unknown:
+        raise ECGError(f"{unknown[0]!r} is no stage; choose from {', '.join(STAGES)}")
+    train_nano(options.data, options.out, Recipe(), options.stages or STAGES)
+
+
 # ---------------------------------------------------------------------------- all of them
 
 COMMANDS = (
     Command("read", "read an ECG or a page image with the model", add_read_options, run_read),
     Command("measure", "measure an ECG; no model", add_measure_options, run_measure),
     Command("page", "draw an ECG on paper as a picture", add_page_options, run_page),
+    Command("train", "train the shipped model from nothing", add_train_options, run_train),
 )
 
 

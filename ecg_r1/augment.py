@@ -65,9 +65,14 @@ def draw_augmented_page(
     return drawn, image.convert("L")
 
 
-def jitter_page(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Move a drawn page by up to 4 pixels and change its ink and paper a little."""
+def jitter_page(image: Image.Image, rng: np.random.Generator) -> tuple[Image.Image, int]:
+    """Move a drawn page by up to 4 pixels and change its ink and paper a little.
+
+    Returns:
+        The image, and how many pixels it was moved to the right.
+    """
     grey = np.asarray(image, dtype=np.float32)
-    grey = np.roll(grey, rng.integers(-4, 5, size=2), axis=(0, 1))
+    down, right = (int(step) for step in rng.integers(-4, 5, size=2))
+    grey = np.roll(grey, (down, right), axis=(0, 1))
     grey = grey * rng.uniform(0.8, 1.0) + rng.uniform(0, 50)
-    return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+    return Image.fromarray(grey.clip(0, 255).astype(np.uint8)), right

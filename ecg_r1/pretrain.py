@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +76,20 @@ def wave_bins(waves: np.ndarray, n_bins: int) -> np.ndarray:
     return waves[centres.astype(int)]
 
 
-def page_waves(waves: np.ndarray, page: dict[str, Any], n_bins: int) -> np.ndarray:
-    """The wave at each of `n_bins` positions across a page; its rows share their time."""
+def page_waves(
+    waves: np.ndarray, page: dict[str, Any], n_bins: int, *, moved: float = 0
+) -> np.ndarray:
+    """The wave at each of `n_bins` positions across a page; its rows share their time.
+
+    Args:
+        waves: Wave of each sample.
+        page: Arguments of `draw_page`.
+        n_bins: Positions.
+        moved: By how much of its width the page was moved to the right.
+    """
     speed = page.get("speed_mm_s", 25)
     width_mm = LEFT_MM + 10 * speed + RIGHT_MM
-    time_s = ((np.arange(n_bins) + 0.5) / n_bins * width_mm - LEFT_MM) / speed
+    time_s = (((np.arange(n_bins) + 0.5) / n_bins - moved) * width_mm - LEFT_MM) / speed
     index = (time_s * len(waves) / 10).astype(int)
     inside = (time_s >= 0) & (time_s < 10)
     return np.where(inside, waves[np.clip(index, 0, len(waves) - 1)], 0)
@@ -118,14 +127,17 @@ class EncoderData(Dataset):
                 "ecg_values": tower_input(ecg, self.processor.prompt),
                 "waves": wave_bins(waves, 1000).astype(np.int64),
             }
-        image = jitter_page(row_page(row), rng)
+        image, right = jitter_page(row_page(row), rng)
         seen = self.processor.image_processor(image.convert("RGB"), return_tensors="np")
         return sample | {
             "pixel_values": seen["pixel_values"],
             "grid": seen["image_grid_thw"][0],
-            "waves": page_waves(waves, json.loads(row["page_style"]), GRID[1] * 16).astype(
-                np.int64
-            ),
+            "waves": page_waves(
+                waves,
+                json.loads(row["page_style"]),
+                GRID[1] * 16,
+                moved=right / image.width,
+            ).astype(np.int64),
         }
 
 
@@ -237,9 +249,10 @@ def pretrain(
         config: The run.
 
     Yields:
-        Every 50 steps the mean parts of the loss, the step and the seconds since the start.
+        Every 50 steps, and at the last, the mean parts of the loss, the step and the seconds
+        spent in all.
     """
-    torch.manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # the heads' first weights
     encoder = model.model.ecg_tower if config.part == "tower" else model.model.visual
     heads = new_heads(model, config.part)
     trained = nn.ModuleDict({"encoder": encoder, "heads": heads})
@@ -247,7 +260,7 @@ def pretrain(
         trained.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=config.weight_decay
     )
     state_file = folder / f"{config.part}.pt"
-    step = _resume(trained, optimizer, state_file)
+    step, spent = _resume(trained, optimizer, state_file)
     data = EncoderData(rows, config, processor, first_step=step)
     loader = DataLoader(data, batch_size=config.batch_size, num_workers=config.workers)
     started, seen = time.perf_counter(), []
@@ -257,6 +270,7 @@ def pretrain(
     ):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
+        torch.manual_seed(config.seed + 1_000_003 * step)  # dropout as in an uninterrupted run
         with torch.autocast("cpu", torch.bfloat16):
             predicted = encode(model, heads, batch)
         parts = losses(predicted, batch)
@@ -268,20 +282,22 @@ def pretrain(
         seen.append({name: value.item() for name, value in parts.items()})
         if step % config.save_every == 0 or step == config.steps:
             state = {"trained": trained.state_dict(), "optimizer": optimizer.state_dict()}
-            _replace(state | {"step": step, "config": asdict(config)}, state_file)
-        if step % 50 == 0:
+            seconds = spent + time.perf_counter() - started
+            _replace(state | {"step": step, "seconds": seconds}, state_file)
+        if step % 50 == 0 or step == config.steps:
             mean = {name: float(np.mean([s[name] for s in seen])) for name in seen[0]}
-            yield mean | {"step": step, "seconds": time.perf_counter() - started}
+            yield mean | {"step": step, "seconds": spent + time.perf_counter() - started}
             seen = []
 
 
-def _resume(trained: nn.Module, optimizer: Any, state_file: Path) -> int:
+def _resume(trained: nn.Module, optimizer: Any, state_file: Path) -> tuple[int, float]:
+    """Steps done and seconds spent so far."""
     if not state_file.is_file():
-        return 0
+        return 0, 0.0
     state = torch.load(state_file, weights_only=True)
     trained.load_state_dict(state["trained"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["step"]
+    return state["step"], state["seconds"]
 
 
 def _replace(state: dict[str, Any], file: Path) -> None:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from transformers import Trainer, TrainingArguments
 from ecg_r1.augment import degrade_signal, jitter_page
 from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.dropout import ModalityDropout
+from ecg_r1.labels import LABELS
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import NO_LOSS, ECGR1Processor, tower_input
+
+WINDOW = 16  # batches whose samples are arranged together
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class SFTConfig:
         dropout: Interleaved Modality Dropout.
         number_smoothing: Standard deviation of a number's target as a share of the number;
             0 asks for the exact one. A rate of 72 is then nearly right at 71.
-        label_weight: Weight of the tokens that name diagnoses, of which a reading has few.
+        label_weight: Weight of tokens that are a diagnosis, of which a reading has few.
         workers: Processes that prepare batches.
         save_steps: Steps between two states to resume from.
         bf16: Mixed precision.
@@ -70,7 +74,9 @@ class SFTData(Dataset):
     """Samples in the order of training; sample `i` depends on the seed and `i` alone.
 
     One pass over the drawn rows after another stands in a single long list, so that a sample's
-    epoch is known without asking the trainer, in any worker and after any resume.
+    epoch is known without asking the trainer, in any worker and after any resume. Within a
+    window of `WINDOW` batches, samples with as many inputs stand together: a batch is as long
+    as its longest prompt.
     """
 
     def __init__(self, rows: Any, processor: ECGR1Processor, config: SFTConfig) -> None:
@@ -80,6 +86,7 @@ class SFTData(Dataset):
         self.ids = rows["id"]
         real = np.array([source != "simulated" for source in rows["source"]])
         self.kinds = [np.flatnonzero(real), np.flatnonzero(~real)]
+        self._window = lru_cache(maxsize=2)(self._arrange)
 
     def __len__(self) -> int:
         return self.config.steps * self.config.batch_size
@@ -105,7 +112,19 @@ class SFTData(Dataset):
             self.ids[row], seed=self.config.seed, epoch=epoch
         )
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def _arrange(self, window: int) -> list[int]:
+        """The samples of a window in the order of training."""
+        batch = self.config.batch_size
+        size = WINDOW * batch
+        indices = range(window * size, min((window + 1) * size, len(self)))
+        alike = sorted(indices, key=lambda i: len(self.environment(i)))
+        batches = [alike[i : i + batch] for i in range(0, len(alike), batch)]
+        np.random.default_rng([self.config.seed, 2, window]).shuffle(batches)
+        return [i for members in batches for i in members]
+
+    def __getitem__(self, place: int) -> dict[str, Any]:
+        window, offset = divmod(place, WINDOW * self.config.batch_size)
+        index = self._window(window)[offset]
         rng = np.random.default_rng([self.config.seed, 1, index])
         row = self.rows[self.locate(index)[0]]
         environment = self.environment(index)
@@ -115,7 +134,7 @@ class SFTData(Dataset):
             ecg = degrade_signal(row_ecg(row), rng)
             sample["ecg"] = tower_input(ecg, self.processor.prompt)
         if "image" in environment:
-            sample["image"] = jitter_page(row_page(row), rng)
+            sample["image"] = jitter_page(row_page(row), rng)[0]
         return sample
 
     def seen(self, steps: int) -> Counter:
@@ -160,10 +179,11 @@ class TokenLoss:
         width = (config.number_smoothing * values).clamp(min=1e-3)
         distance = (values[None, :] - values[:, None]) / width[:, None]
         self.targets = torch.softmax(-0.5 * distance**2, dim=1)
-        self.label_weight = config.label_weight
-        self.answer_ids = tuple(
-            processor.tokenizer.convert_tokens_to_ids(t) for t in ("<answer>", "</answer>")
-        )
+        names = {label.text for label in LABELS}
+        is_label = [
+            processor.tokenizer.decode([i]).strip() in names for i in range(len(self.row_of))
+        ]
+        self.weights = 1 + (config.label_weight - 1) * torch.tensor(is_label).float()
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean loss over the tokens to learn.
@@ -174,20 +194,15 @@ class TokenLoss:
         """
         logits, labels = logits[:, :-1], labels[:, 1:]
         learned = labels != NO_LOSS
-        weights = self._weights(labels)[learned]
         scores = torch.log_softmax(logits[learned].float(), dim=-1)
         target = labels[learned]
+        weights = self.weights[target]
         loss = -scores.gather(1, target[:, None])[:, 0]
         rows = self.row_of[target]
         is_number = rows >= 0
         soft = self.targets[rows[is_number]]
         loss[is_number] = -(soft * scores[is_number][:, self.number_ids]).sum(dim=1)
         return (loss * weights).sum() / weights.sum()
-
-    def _weights(self, labels: Tensor) -> Tensor:
-        start, end = ((labels == token).cumsum(dim=1) for token in self.answer_ids)
-        inside = (start > 0) & (end == 0)
-        return 1.0 + (self.label_weight - 1.0) * inside
 
 
 class SFTTrainer(Trainer):

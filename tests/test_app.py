@@ -19,6 +19,7 @@ from ecg_r1.ecg import ECGError
 from ecg_r1.reading import ARMS, Reading
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 90_000  # of use on a crowded machine alone; a quiet one needs two seconds
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 WFDB = [str(ROOT / "assets/ecgs/A0003.hea"), str(ROOT / "assets/ecgs/A0003.dat")]
@@ -107,6 +108,7 @@ def visit(served, script, browser):
     def open_at(width=1400, height=900):
         page = browser.new_page(viewport={"width": width, "height": height})
         pages.append(page)
+        page.set_default_timeout(PATIENCE_MS)
         page.complaints, page.requested = [], []
         page.on("request", lambda request: page.requested.append(request.url))
         page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -122,7 +124,7 @@ def visit(served, script, browser):
 def wait_for_readings(page, done=3, none=0):
     counts = f"n('done') == {done} && n('none') == {none}"
     count = "const n = kind => document.querySelectorAll('.arm .status.' + kind).length"
-    page.wait_for_function(f"() => {{ {count}; return {counts}; }}", timeout=15_000)
+    page.wait_for_function(f"() => {{ {count}; return {counts}; }}")
 
 
 def upload(page, *paths):
@@ -153,7 +155,7 @@ def test_an_example_gives_three_readings_of_record_and_page(client, script):
 
 def test_a_wfdb_pair_from_separate_folders_is_one_record(client, script):
     files = [handle_file(path) for path in WFDB]
-    client.predict(FIRST, files, None, "", "", api_name="/read")
+    client.predict(FIRST, files, "", "", "", api_name="/read")
     assert script.asked[0][0].source_fs == 500
 
 
@@ -161,9 +163,15 @@ def test_numbers_that_the_file_lacks_come_from_the_fields(client, script, tmp_pa
     path = tmp_path / "plain.npy"
     np.save(path, np.tile(np.sin(np.arange(2500) / 25), (12, 1)))
     leads = "V6,V5,V4,V3,V2,V1,aVF,aVL,aVR,III,II,I"
-    client.predict(FIRST, [handle_file(path)], 250, "mV", leads, api_name="/read")
+    client.predict(FIRST, [handle_file(path)], "250", "mV", leads, api_name="/read")
     ecg = script.asked[0][0]
     assert (ecg.source_fs, ecg.duration_s) == (250, 10)
+
+
+def test_a_sampling_rate_that_is_no_number_is_refused_and_an_empty_one_is_unsaid():
+    assert app.stated("", "", " ") == {"fs": None, "units": None, "leads": None}
+    with pytest.raises(ECGError, match="'fast'"):
+        app.stated("fast")
 
 
 def test_a_model_that_cannot_be_loaded_is_said_with_its_reason(monkeypatch):
@@ -198,7 +206,7 @@ def test_the_first_view_is_read_without_a_click_under_the_disclaimer(visit, serv
     banner = page.locator(".disclaimer").bounding_box()
     assert page.locator(".disclaimer").inner_text() == DISCLAIMER
     assert 0 < banner["y"] < 150
-    assert page.locator(".js-plotly-plot").is_visible()
+    page.locator(".js-plotly-plot").wait_for()
     assert page.locator(".arm .chips").all_inner_texts() == ["sinus rhythm"] * 3
     tops = {round(each.bounding_box()["y"]) for each in page.locator(".arm").all()}
     assert len(tops) == 1
@@ -215,7 +223,7 @@ def test_what_model_and_files_say_is_text_and_never_markup(visit, tmp_path):
     name = tmp_path / "<img src=x onerror=alert(1)>.csv"
     name.write_text("I,II\n1,2\n")
     upload(page, name)
-    page.get_by_text("This cannot be read").wait_for()
+    page.locator(".toast-body").wait_for()
     assert page.locator("img[src=x]").count() == 0
     assert page.title() == "ECG-R1 Studio"
 
@@ -238,8 +246,7 @@ def test_a_file_that_lacks_its_sampling_rate_is_refused_with_what_to_do(visit, t
     path = tmp_path / "no_rate.csv"
     path.write_text("I,II,V1,V2,V3,V4,V5,V6\n" + "0,0,0,0,0,0,0,0\n" * 5000)
     upload(page, path)
-    page.get_by_text("This cannot be read").wait_for()
-    assert page.get_by_text("no_rate.csv does not state its sampling rate").is_visible()
+    page.get_by_text("no_rate.csv does not state its sampling rate").wait_for()
 
 
 def test_stop_ends_the_model_and_says_so(visit, script):
@@ -250,7 +257,7 @@ def test_stop_ends_the_model_and_says_so(visit, script):
     page.locator(".status.busy").first.wait_for()
     page.get_by_role("button", name="Stop").click()
     page.locator(".status.stopped").nth(2).wait_for()
-    assert script.closed.wait(timeout=5)
+    assert script.closed.wait(timeout=PATIENCE_MS / 1000)
     page.wait_for_timeout(500)
     assert page.locator(".status.stopped").count() == 3
 

@@ -30,6 +30,8 @@ ORDER = (
     "pretrain",
     "sft",
     "reading",
+    "evaluate",
+    "train",
     "plots",
     "display",
     "__main__",

@@ -173,3 +173,10 @@ def test_a_picture_is_not_measured_or_drawn_anew(command, picture, tmp_path, cap
     output = ["-o", str(tmp_path / "p.png")] if command == "page" else []
     assert main([command, picture, *output]) == 2
     assert "page.png is a picture" in capsys.readouterr().err
+
+
+def test_training_refuses_an_unknown_stage_and_a_folder_without_records(tmp_path, capsys):
+    assert main(["train", "nano", "--out", str(tmp_path), "--stages", "tower,polish"]) == 2
+    assert "'polish' is no stage; choose from corpus, tower" in capsys.readouterr().err
+    assert main(["train", "nano", "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
+    assert "holds no ptbxl_database.csv" in capsys.readouterr().err

@@ -109,9 +109,9 @@ def test_ludb_records_agree_with_their_cardiologists(shared, number):
     assert middle.qt_ms == pytest.approx(true["qt"], abs=30)
 
 
-def test_mean_error_over_twenty_ludb_records_stays_small(shared):
+def test_mean_error_over_ten_ludb_records_stays_small(shared):
     folder, errors = shared / "data/ludb", []
-    for number in range(11, 31):
+    for number in range(11, 21):
         true, middle = reference(folder, number), measure(load(folder, number)).leads.median()
         errors.append([middle[f"{k}_ms"] - true[k] for k in ("pr", "qrs", "qt")])
     pr, qrs, qt = np.nanmean(np.abs(errors), axis=0)

@@ -114,3 +114,19 @@ def test_a_wheel_carries_the_assets_and_finds_them_from_any_folder(installed, tm
     here = {p.relative_to(ROOT / "assets") for p in (ROOT / "assets").rglob("*") if p.is_file()}
     assert "ecgs/examples.json" in carried
     assert {path.as_posix() for path in here if path.suffix != ".pyc"} <= carried
+
+
+@pytest.mark.slow
+def test_the_shipped_model_loads_from_a_wheel_in_any_folder(installed, tmp_path):
+    if not (ROOT / "assets/nano/config.json").is_file():
+        pytest.skip("assets/nano is not here; `python -m ecg_r1 train nano` makes it")
+    code = "import ecg_r1; print(ecg_r1.load_model('nano').model.config.name_or_path)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == str(installed / "ecg_r1" / "assets" / "nano")

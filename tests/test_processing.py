@@ -11,8 +11,6 @@ from ecg_r1.ecg import ECG, LEADS
 from ecg_r1.nano import nano_config, nano_processor, train_tokenizer
 from ecg_r1.processing import (
     NO_LOSS,
-    QUESTION,
-    SYSTEM_PROMPT,
     ECGR1Processor,
     PromptSettings,
     flatten,
@@ -65,7 +63,8 @@ def test_only_shown_inputs_leave_a_trace_in_the_prompt(processor, environment, e
     assert (ids == processor.image_token_id).sum() == 70 * images  # 640 x 448 in 64 px tokens
     assert ("ecg_values" in batch, "pixel_values" in batch) == (bool(ecgs), bool(images))
     words = processor.tokenizer.decode(ids[0], skip_special_tokens=True)
-    assert words == f"system\n{SYSTEM_PROMPT}\nuser\n\n{QUESTION}\nassistant\n"
+    told = processor.prompt
+    assert words == f"system\n{told.system}\nuser\n\n{told.question}\nassistant\n"
 
 
 def test_order_of_the_tags_follows_the_environment(processor):
@@ -167,6 +166,23 @@ def test_prompt_of_the_reference_checkpoint_is_token_for_token_the_same(shared):
     recorded = load_file(reference / "tiny_ecgr1_io.safetensors")
     ours = processor(["signal"], ecgs=[SIGNAL])
     assert ours["input_ids"].tolist() == recorded["ecg.input_ids"].tolist()
+
+
+def test_reference_checkpoints_get_the_image_budget_they_were_trained_with(shared):
+    """Sizes and tokens as recorded from the reference's own resizing.
+
+    A strip 10 pixels high is left out: transformers rounds it in another way; it is no page.
+    """
+    reference = shared / "reference"
+    processor = ECGR1Processor.from_pretrained(reference / "tiny_ecgr1")
+    recorded = json.loads((reference / "template.json").read_text())
+    cases = [c for c in recorded["smart_resize_factor32_max768"] if c["h"] > 10]
+    assert len(cases) > 15
+    for case in cases:
+        page = Image.new("RGB", (case["w"], case["h"]), "white")
+        seen = processor(["image"], images=[page])
+        assert seen["image_grid_thw"].tolist() == [[1, case["rh"] // 16, case["rw"] // 16]]
+        assert (seen["input_ids"] == processor.image_token_id).sum() == case["tokens"]
 
 
 def test_nano_fits_its_budget(processor):

@@ -113,7 +113,6 @@ def test_headline_thresholds(name, field, under, at, over, expected):
         ("st_elevation_anterior", "V2 V3", "st_mv j_mv", 0.199, 0.2, 0.201,
          (False, True, True)),
         ("t_inversion_lateral", "V5 V6", "t_mv", -0.101, -0.1, -0.099, (True, True, False)),
-        ("t_low", "V5 V6", "t_mv", 0.1099, 0.13, 0.1301, (True, False, False)),
         ("t_tall", "V2 V3", "t_mv", 0.99, 1.0, 1.01, (False, False, True)),
         ("t_tall", "II aVF", "t_mv", 0.49, 0.5, 0.51, (False, False, True)),
     ],
@@ -134,6 +133,12 @@ def test_q_waves_need_30_ms_and_a_tenth_of_a_millivolt(width_ms, depth_mv, expec
     found = judge({("III aVF", "q_ms"): width_ms, ("III aVF", "q_mv"): depth_mv})
     assert finding(found, "q_waves_inferior").met is expected
     assert ("inferior myocardial infarction" in found.diagnoses) is expected
+
+
+def test_t_below_a_tenth_of_r_is_low():
+    for t_mv, expected in ((0.099, True), (0.1, False), (0.101, False)):
+        cells = {("V5 V6", "t_mv"): t_mv, ("V5 V6", "r_mv"): 1.0}
+        assert finding(judge(cells), "t_low").met is expected
 
 
 def test_any_q_wider_than_20_ms_in_v2_counts():
@@ -187,6 +192,20 @@ def test_finding_names_only_the_leads_that_meet_it():
     assert found.statement == (
         "ST level -0.10 mV in II, aVF (<= -0.05 mV): ST depression in the inferior leads"
     )
+
+
+def test_value_of_an_excluded_pair_is_the_weaker_lead_of_the_best_pair():
+    cells = {("V5", "st_mv"): 0.2, ("V5", "j_mv"): 0.2, ("V6", "st_mv"): 0.05}
+    cells[("V6", "j_mv")] = 0.05
+    assert finding(judge(cells), "st_elevation_lateral").value == pytest.approx(0.05)
+
+
+def test_label_found_by_one_rule_is_not_unjudged_by_another():
+    cells = {("V1", column): NAN for column in ("r_mv", "s_mv", "q_mv")}
+    found = judge(cells | {("aVL", "r_mv"): 1.2})
+    assert finding(found, "sokolow_lyon").met is None
+    assert "left ventricular hypertrophy" in found.diagnoses
+    assert "left ventricular hypertrophy" not in found.unjudged
 
 
 def test_statement_carries_number_unit_and_verdict():

@@ -113,6 +113,10 @@ def test_titles_are_no_step_text_and_the_first_of_two_equal_steps_counts():
     assert not any("Rhythm" in step for step in parsed.steps.values())
 
 
+def test_a_seventh_step_is_no_step():
+    assert sorted(parse_report(TEXT.replace("**Step 6", "**Step 7")).steps) == [1, 2, 3, 4, 5]
+
+
 def test_labels_are_lower_case_and_stripped():
     text = TEXT.replace("atrial fibrillation; st", " Atrial  Fibrillation ;ST")
     assert parse_report(text).diagnoses == ["atrial  fibrillation", "st depression"]

@@ -29,7 +29,7 @@ def rows():
 
 @pytest.fixture(scope="module")
 def processor(rows):
-    return nano_processor(train_tokenizer(rows["text"]))
+    return nano_processor(train_tokenizer(list(rows["text"]) * 10))
 
 
 def small_model(processor):
@@ -70,6 +70,15 @@ def test_environments_seen_are_those_of_the_batches(rows, processor):
     assert data.seen(CONFIG.steps) == shown
 
 
+def test_arranging_by_length_keeps_every_sample_once(rows, processor):
+    data = SFTData(rows, processor, SFTConfig(steps=20, batch_size=4))
+    placed = [i for window in range(2) for i in data._arrange(window)]
+    assert sorted(placed) == list(range(80))
+    first = [data.environment(i) for i in placed[:64]]
+    mixed = [len({len(e) for e in first[b : b + 4]}) > 1 for b in range(0, 64, 4)]
+    assert sum(mixed) <= 2  # three lengths, so at most two batches where they meet
+
+
 @pytest.fixture
 def one_token(processor):
     """Logits that favour " 71" by 2 nats where " 72" is asked for."""
@@ -101,13 +110,11 @@ def test_smoothing_forgives_a_near_miss_by_the_neighbours_share(processor, one_t
 
 
 def test_diagnoses_weigh_as_configured(processor):
-    """Two tokens, one in the answer with weight 3: (1 * a + 3 * b) / 4."""
-    tokenizer = processor.tokenizer
-    answer = tokenizer.convert_tokens_to_ids("<answer>")
-    word = tokenizer("normal")["input_ids"][0]
+    """Two tokens, one a diagnosis of weight 3: (1 * a + 3 * b) / 4."""
+    word, label = (processor.tokenizer(t)["input_ids"] for t in (" axis", " sinus rhythm"))
     torch.manual_seed(0)
-    logits = torch.randn(1, 3, len(tokenizer))
-    labels = torch.tensor([[NO_LOSS, word, answer]])
+    logits = torch.randn(1, 3, len(processor.tokenizer))
+    labels = torch.tensor([[NO_LOSS, word[0], *label]])
     loss = TokenLoss(processor, SFTConfig(label_weight=3))(logits, labels)
     a, b = torch.nn.functional.cross_entropy(logits[0, :2], labels[0, 1:], reduction="none")
     torch.testing.assert_close(loss, (a + 3 * b) / 4)
