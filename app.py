@@ -6,10 +6,12 @@
 import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import cache
 from html import escape
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -282,44 +284,57 @@ class Reader:
     controls: Controls
     views: Views
     columns: dict[str, Column]
+    running: dict[str | None, Event] = field(default_factory=dict)  # visitor to stop signal
 
-    def read_example(self, title: str) -> Iterator[Update]:
+    def read_example(self, title: str, request: gr.Request) -> Iterator[Update]:
         """Show and read a shipped ECG; an upload that stands in the form is put away."""
         example = self.examples[title]
         yield {self.controls.files: None}
-        yield from self._read([shipped(f"ecgs/{example['file']}")], title, example)
+        file = shipped(f"ecgs/{example['file']}")
+        yield from self._read([file], title, example, request.session_hash)
 
     def read_asked(
-        self, title: str, files: list[str] | None, fs: str, units: str, leads: str
+        self,
+        title: str,
+        files: list[str] | None,
+        fs: str,
+        units: str,
+        leads: str,
+        request: gr.Request,
     ) -> Iterator[Update]:
         """Show and read the uploaded files, or the chosen example when there are none."""
         if not files:
-            yield from self.read_example(title)
+            yield from self.read_example(title, request)
             return
         paths = [Path(file) for file in files]
         title = " + ".join(path.name for path in paths)
-        yield from self._read(paths, title, None, fs=fs, units=units, leads=leads)
+        said = stated(fs, units, leads)
+        yield from self._read(paths, title, None, request.session_hash, said)
 
-    def stopped(self, *statuses: str) -> Update:
-        """Say on each arm that had not ended that it was stopped."""
-        update: Update = {self.controls.stop: gr.Button(interactive=False)}
-        for column, status in zip(self.columns.values(), statuses, strict=True):
-            if 'class="status done"' not in status and 'class="status none"' not in status:
-                update[column.status] = display.status_html("stopped", "stopped")
-        return update
+    def stop(self, request: gr.Request) -> None:
+        """End the visitor's reading, if one runs; the reading itself then says so."""
+        if running := self.running.get(request.session_hash):
+            running.set()
 
     def _read(
-        self, paths: list[Path], title: str, example: dict[str, Any] | None, **said: str
+        self,
+        paths: list[Path],
+        title: str,
+        example: dict[str, Any] | None,
+        visitor: str | None,
+        said: dict[str, Any] | None = None,
     ) -> Iterator[Update]:
+        button, stop = self.controls.stop, Event()
+        self.running[visitor] = stop
         try:
-            case = open_case(paths, **stated(**said))
-            yield self._show(case, title, example) | {
-                self.controls.stop: gr.Button(interactive=True)
-            }
-            yield from self._stream(case)
+            case = open_case(paths, **(said or {}))
+            yield self._show(case, title, example) | {button: gr.Button(interactive=True)}
+            yield from self._stream(case, stop)
+            yield {button: gr.Button(interactive=False)}
         except ECGError as error:
             raise gr.Error(escape(str(error)), print_exception=False) from error
-        yield {self.controls.stop: gr.Button(interactive=False)}
+        finally:
+            self.running.pop(visitor, None)
 
     def _show(self, case: Case, title: str, example: dict[str, Any] | None) -> Update:
         views = self.views
@@ -346,23 +361,31 @@ class Reader:
             update[views.measured] = display.measured_html(case.ecg, measured, found)
         return update
 
-    def _stream(self, case: Case) -> Iterator[Update]:
+    def _stream(self, case: Case, stop: Event) -> Iterator[Update]:
         from ecg_r1.reading import stream  # brings torch: the page and the trace come first
 
         model = self.load()
         page = case.image or draw_page(case.ecg, **model.page)
         yield {self.views.page: page}
-        for readings in stream(ecg=case.ecg, image=page, model=model, arms=ARMS):
-            yield {
-                component: value
-                for arm, reading in readings.items()
-                for component, value in self._fill(arm, reading).items()
-            }
+        with closing(stream(ecg=case.ecg, image=page, model=model, arms=ARMS)) as snapshots:
+            for readings in snapshots:
+                stopped = stop.is_set()  # asked once, so that the page is told before the end
+                update: Update = {}
+                for arm, reading in readings.items():
+                    update |= self._fill(arm, reading, stopped=stopped)
+                yield update
+                if stopped:
+                    return
 
-    def _fill(self, arm: str, reading: "Reading") -> Update:
+    def _fill(self, arm: str, reading: "Reading", *, stopped: bool) -> Update:
         column = self.columns[arm]
+        cut = stopped and not reading.done
         return {
-            column.status: display.reading_status(reading),
+            column.status: (
+                display.status_html("stopped", f"stopped after {reading.n_tokens} tokens")
+                if cut
+                else display.reading_status(reading)
+            ),
             column.reading: display.reading_html(reading),
             column.raw: reading.text,
         }
@@ -380,23 +403,16 @@ def _connect(demo: gr.Blocks, controls: Controls, reader: Reader) -> None:
         "api_visibility": "undocumented",
     }
     form = [controls.example, controls.files, controls.fs, controls.units, controls.leads]
-    readings = [
-        demo.load(reader.read_example, controls.example, api_name="open", **one_at_a_time),
-        controls.example.input(
-            reader.read_example, controls.example, api_name="example", **one_at_a_time
-        ),
-        controls.read.click(reader.read_asked, form, api_name="read", **one_at_a_time),
-    ]
-    statuses = [column.status for column in reader.columns.values()]
-    controls.stop.click(
-        reader.stopped,
-        statuses,
-        [*statuses, controls.stop],
-        cancels=readings,
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    demo.load(reader.read_example, controls.example, api_name="open", **one_at_a_time)
+    # A visitor's next reading ends the one that still runs, or it would wait behind it.
+    controls.example.input(reader.stop, **at_once).then(
+        reader.read_example, controls.example, api_name="example", **one_at_a_time
     )
+    controls.read.click(reader.stop, **at_once).then(
+        reader.read_asked, form, api_name="read", **one_at_a_time
+    )
+    controls.stop.click(reader.stop, **at_once)
 
 
 @cache
