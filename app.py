@@ -364,7 +364,12 @@ class Reader:
     def _stream(self, case: Case, stop: Event) -> Iterator[Update]:
         from ecg_r1.reading import stream  # brings torch: the page and the trace come first
 
-        model = self.load()
+        try:
+            model = self.load()
+        except ECGError as error:
+            told = display.status_html("none", f"no reading: {error}")
+            yield {column.status: told for column in self.columns.values()}
+            return
         page = case.image or draw_page(case.ecg, **model.page)
         yield {self.views.page: page}
         with closing(stream(ecg=case.ecg, image=page, model=model, arms=ARMS)) as snapshots:

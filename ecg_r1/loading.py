@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import HFValidationError
 
 from ecg_r1.ecg import ECGError
 from ecg_r1.model import ECGR1ForConditionalGeneration
@@ -50,8 +49,7 @@ def load_model(name: str = "nano", *, device: str | None = None) -> LoadedModel:
             float32, a GPU in bfloat16.
 
     Raises:
-        ECGError: If there is no such checkpoint.
-        ValueError: If tensors are missing or the parts disagree.
+        ECGError: If there is no such checkpoint, tensors are missing, or the parts disagree.
     """
     source = str(shipped("nano")) if name == "nano" else name
     if name != "nano" and name.count("/") != 1 and not Path(name).is_dir():
@@ -63,9 +61,9 @@ def load_model(name: str = "nano", *, device: str | None = None) -> LoadedModel:
             source, dtype=dtype, use_safetensors=True
         )
         processor = ECGR1Processor.from_pretrained(source)
-    except (OSError, HFValidationError) as error:
+        check_parts(model, processor)
+    except (OSError, ValueError) as error:  # files that are not there, or do not fit
         raise ECGError(f"no checkpoint could be loaded from {name!r}: {error}") from error
-    check_parts(model, processor)
     return LoadedModel(name, model.to(target).eval(), processor)
 
 

@@ -477,7 +477,9 @@ def _p_score(complex_: np.ndarray, on_all: int, low: int) -> tuple[np.ndarray, n
     held[:, on_all:] = held[:, on_all - 3 : on_all + 1].mean(axis=1, keepdims=True)
     index = np.arange(low, on_all - P_NEAREST)
     left, right = np.maximum(index - 30, low), index + 30
-    bump = held[:, index] - 0.5 * (held[:, left] + held[:, right])
+    before, after = held[:, index] - held[:, left], held[:, index] - held[:, right]
+    # The tail of a T wave stands out of one side only.
+    bump = np.where(before * after > 0, 0.5 * (before + after), 0.0)
     return bump, np.sqrt((bump**2).mean(axis=0))
 
 
