@@ -28,6 +28,15 @@ class Case:
     image: Image.Image | None = None
 
 
+def on_white_paper(image: Image.Image) -> Image.Image:
+    """The picture in RGB, with transparent parts as white paper instead of black."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        paper = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(paper, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
 def open_page_image(path: Path) -> Image.Image:
     """A photographed, scanned or drawn page, upright and in RGB.
 
@@ -38,7 +47,7 @@ def open_page_image(path: Path) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as picture:
-                return ImageOps.exif_transpose(picture).convert("RGB")
+                return on_white_paper(ImageOps.exif_transpose(picture))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ECGError(

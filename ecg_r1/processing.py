@@ -16,6 +16,7 @@ from transformers.utils import cached_file
 
 from ecg_r1.dropout import ENVIRONMENTS
 from ecg_r1.ecg import ECG, LEADS
+from ecg_r1.inputs import on_white_paper
 from ecg_r1.model import ECGR1Config
 
 SYSTEM_PROMPT = (
@@ -79,15 +80,6 @@ def tower_input(ecg: ECG, settings: PromptSettings) -> np.ndarray:
     n_samples = min(ecg.signal.shape[1], settings.ecg_samples)
     values[:, :n_samples] = np.nan_to_num(ecg.signal[rows, :n_samples], nan=0.0)
     return values
-
-
-def flatten(image: Image.Image) -> Image.Image:
-    """The image in RGB, with transparent parts as white paper."""
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        paper = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(paper, rgba).convert("RGB")
-    return image.convert("RGB")
 
 
 class ECGR1Processor(ProcessorMixin):
@@ -184,7 +176,9 @@ class ECGR1Processor(ProcessorMixin):
         batch: dict[str, torch.Tensor] = {}
         grids: list[int] = []
         if images:
-            seen = self.image_processor([flatten(i) for i in images], return_tensors="pt")
+            seen = self.image_processor(
+                [on_white_paper(i) for i in images], return_tensors="pt"
+            )
             batch |= {"pixel_values": seen["pixel_values"]}
             batch |= {"image_grid_thw": seen["image_grid_thw"]}
             grids = (

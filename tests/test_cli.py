@@ -12,6 +12,7 @@ import ecg_r1.loading
 import ecg_r1.reading
 from ecg_r1 import DISCLAIMER
 from ecg_r1.__main__ import main
+from ecg_r1.inputs import open_page_image
 from ecg_r1.reading import Reading
 
 EXAMPLE = str(ROOT / "assets/ecgs/A0002.hea")  # CPSC2018, sinus rhythm, 500 Hz
@@ -180,3 +181,8 @@ def test_training_refuses_an_unknown_stage_and_a_folder_without_records(tmp_path
     assert "'polish' is no stage; choose from corpus, tower" in capsys.readouterr().err
     assert main(["train", "nano", "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
     assert "holds no ptbxl_database.csv" in capsys.readouterr().err
+
+
+def test_a_transparent_page_is_opened_on_white(tmp_path):
+    Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "page.png")
+    assert open_page_image(tmp_path / "page.png").getpixel((0, 0)) == (255, 255, 255)

@@ -13,7 +13,6 @@ from ecg_r1.processing import (
     NO_LOSS,
     ECGR1Processor,
     PromptSettings,
-    flatten,
     tower_input,
 )
 
@@ -116,9 +115,11 @@ def test_inputs_that_do_not_fit_the_environments_are_refused(
         processor(environments, ecgs=[SIGNAL] * ecgs, images=[PAGE] * images)
 
 
-def test_transparent_pixels_become_white_paper_not_black():
-    clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    assert flatten(clear).getpixel((0, 0)) == (255, 255, 255)
+def test_transparent_pixels_become_white_paper_not_black(processor):
+    """The reference shows its model a black page."""
+    clear = processor(["image"], images=[Image.new("RGBA", (640, 448), (0, 0, 0, 0))])
+    white = processor(["image"], images=[PAGE])
+    assert torch.equal(clear["pixel_values"], white["pixel_values"])
 
 
 def test_tower_input_pads_cuts_and_hides_gaps():
