@@ -37,7 +37,8 @@ ARM_INPUTS = {
 }
 TRACE_PX = 480  # low enough for the readings to begin on the first screen
 UPLOAD_LIMIT = "20mb"
-KEEP_UPLOADS_S = 15 * 60  # Gradio's own copies of uploads and pictures are swept after this
+# Gradio's own copies of uploads and pictures are swept after this, looked at once a minute.
+KEEP_UPLOADS_S = 14 * 60
 
 Update = dict[Any, Any]  # component to its new value, as Gradio takes it from a handler
 
@@ -308,7 +309,10 @@ class Reader:
             return
         paths = [Path(file) for file in files]
         title = " + ".join(path.name for path in paths)
-        said = stated(fs, units, leads)
+        try:
+            said = stated(fs, units, leads)
+        except ECGError as error:
+            raise gr.Error(escape(str(error)), print_exception=False) from error
         yield from self._read(paths, title, None, request.session_hash, said)
 
     def stop(self, request: gr.Request) -> None:
@@ -332,6 +336,9 @@ class Reader:
             yield from self._stream(case, stop)
             yield {button: gr.Button(interactive=False)}
         except ECGError as error:
+            told = display.status_html("none", f"no reading: {error}")
+            ended = {column.status: told for column in self.columns.values()}
+            yield ended | {button: gr.Button(interactive=False)}
             raise gr.Error(escape(str(error)), print_exception=False) from error
         finally:
             self.running.pop(visitor, None)
@@ -364,12 +371,7 @@ class Reader:
     def _stream(self, case: Case, stop: Event) -> Iterator[Update]:
         from ecg_r1.reading import stream  # brings torch: the page and the trace come first
 
-        try:
-            model = self.load()
-        except ECGError as error:
-            told = display.status_html("none", f"no reading: {error}")
-            yield {column.status: told for column in self.columns.values()}
-            return
+        model = self.load()
         page = case.image or draw_page(case.ecg, **model.page)
         yield {self.views.page: page}
         with closing(stream(ecg=case.ecg, image=page, model=model, arms=ARMS)) as snapshots:

@@ -215,7 +215,7 @@ def run_page(options: argparse.Namespace) -> None:
     picture = draw_page(
         _record(options), options.layout, speed_mm_s=options.speed, gain_mm_mv=options.gain
     )
-    picture.save(options.output)
+    picture.save(options.output, dpi=picture.info["dpi"])
 
 
 # ---------------------------------------------------------------------------- train

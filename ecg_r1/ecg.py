@@ -134,11 +134,11 @@ def read_ecg(
         # A second more than is kept, so that the filter's edge falls outside.
         samples = channels.signal[row, : math.ceil((KEPT_SECONDS + 1.0) * rate)]
         kept[name] = _check_values(samples * scales[name], name)
-    if all(np.isnan(samples).all() for samples in kept.values()):
-        raise ECGError(f"{source} holds no samples: every lead is a gap from start to end")
     kept = {name: resample(samples, rate) for name, samples in kept.items()}
     derived = _derive_leads(kept, source)
     signal = np.stack([kept[name] for name in LEADS])[:, : int(KEPT_SECONDS * FS)]
+    if np.isnan(signal).all():
+        raise ECGError(f"{source} holds no samples: every lead is a gap from start to end")
     notes += _notes_on(signal, rate, seconds, derived)
     return ECG(
         signal=signal,
@@ -181,9 +181,12 @@ def resample(samples: np.ndarray, fs: float) -> np.ndarray:
     # "line" takes the baseline out first: zeros beyond the ends would bend the edges.
     out = resample_poly(bridged, ratio.numerator, ratio.denominator, padtype="line")
     place = np.arange(length) * ratio.denominator / ratio.numerator
-    before = np.minimum(np.floor(place).astype(int), len(samples) - 1)
-    after = np.minimum(np.ceil(place).astype(int), len(samples) - 1)
-    return np.where(gaps[before] | gaps[after], np.nan, out[:length])
+    # A new sample is a gap when any old one is that it stands between or in for.
+    reach = math.ceil(ratio.denominator / ratio.numerator) - 1
+    low = np.clip(np.floor(place).astype(int) - reach, 0, len(samples) - 1)
+    high = np.clip(np.ceil(place).astype(int) + reach, 0, len(samples) - 1)
+    count = np.concatenate([[0], np.cumsum(gaps)])
+    return np.where(count[high + 1] > count[low], np.nan, out[:length])
 
 
 def _resolve_fs(stated: float | None, given: float | None, source: str) -> float:

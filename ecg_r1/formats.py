@@ -224,6 +224,11 @@ def _check_wfdb_lengths(info: "wfdb.Record", header: Path) -> int:
             f"{header.name} declares {info.n_sig} signals and lists {len(info.file_name)} "
             f"(at most {MAX_CHANNELS} are read): correct the header"
         )
+    if max(info.samps_per_frame) > 1:
+        raise ECGError(
+            f"{header.name} stores {max(info.samps_per_frame)} samples per frame, which is not "
+            "read here: write one per frame"
+        )
     lengths = [_wfdb_length(info, header, name) for name in dict.fromkeys(info.file_name)]
     if len(set(lengths)) > 1:
         raise ECGError(f"{header.name}: its signal files differ in length, {lengths} samples")
@@ -377,7 +382,9 @@ def _dicom_channels(dataset: "pydicom.Dataset", name: str) -> Channels:
     notes: list[str] = []
     rate = group.get("SamplingFrequency")
     # A calibrated channel states what one step is worth; without it the steps have no unit.
-    calibrated = all("ChannelSensitivity" in c for c in _definitions(group))
+    stated = [_factor(c, "ChannelSensitivity") for c in _definitions(group)]
+    if not (calibrated := None not in stated):
+        notes.append("the file states no channel sensitivity: its voltages are uncalibrated")
     return Channels(
         signal=np.array(scaled),
         names=tuple(_dicom_name(c) for c in _definitions(group)),
@@ -422,19 +429,35 @@ def _dicom_samples(dataset: "pydicom.Dataset", index: int, name: str) -> np.ndar
             f"{name} declares {channels} channels and defines {len(_definitions(group))} "
             f"(at most {MAX_CHANNELS} are read)"
         )
-    if samples < 1 or held < samples:
-        raise ECGError(f"{name} declares {samples} samples, but holds {held}: it is cut short")
+    if samples < 1 or held != samples:
+        raise ECGError(
+            f"{name} declares {samples} samples, but holds {held}: it is cut short, or its "
+            "header is wrong"
+        )
     from pydicom.waveforms import multiplex_array  # noqa: PLC0415  (as pydicom itself)
 
     return multiplex_array(dataset, index, as_raw=True)[:MAX_SAMPLES_LOADED]
 
 
+def _factor(channel: "pydicom.Dataset", keyword: str) -> float | None:
+    """What the channel states as this factor; None when it states nothing."""
+    value = channel.get(keyword)
+    if value is None or value == "":
+        return None
+    if float(value) == 0:
+        raise ECGError(
+            f"{keyword} of channel {_dicom_name(channel)!r} is 0: no voltage follows"
+        )
+    return float(value)
+
+
 def _scale_dicom(
     raw: np.ndarray, channel: "pydicom.Dataset", group: "pydicom.Dataset"
 ) -> np.ndarray:
-    sensitivity = float(channel.get("ChannelSensitivity") or 1.0)
-    correction = float(channel.get("ChannelSensitivityCorrectionFactor") or 1.0)
-    values = raw * (sensitivity * correction) + float(channel.get("ChannelBaseline") or 0.0)
+    factors = ("ChannelSensitivity", "ChannelSensitivityCorrectionFactor")
+    sensitivity, correction = (_factor(channel, keyword) for keyword in factors)
+    scale = (1.0 if sensitivity is None else sensitivity) * (correction or 1.0)
+    values = raw * scale + float(channel.get("ChannelBaseline") or 0.0)
     padding = group.get("WaveformPaddingValue")
     if padding is not None:
         filler = np.frombuffer(bytes(padding)[: raw.dtype.itemsize], dtype=raw.dtype)
@@ -476,7 +499,7 @@ def _read_csv(path: Path) -> Channels:
     header = [cell.strip() for cell in next(csv.reader([lines[0]], delimiter=delimiter))]
     if len(header) > MAX_CHANNELS:
         raise ECGError(f"{path.name} has {len(header)} columns, more than {MAX_CHANNELS}")
-    has_names = not all(_is_number(cell) for cell in header)
+    has_names = not any(_is_number(cell) for cell in header)
     rows = lines[1:] if has_names else lines
     if not rows:
         raise ECGError(f"{path.name} has a header row but no samples")
@@ -549,7 +572,10 @@ def _rate_of(times: np.ndarray, title: str) -> float:
     unit = 1e-3 if re.search(r"(?:^|[\W_])ms\b", title.lower()) else 1.0
     even = np.linspace(times[0], times[-1], len(times))
     step = (times[-1] - times[0]) / max(len(times) - 1, 1)
-    if not (step > 0 and np.abs(times - even).max() <= step):
+    steps = np.diff(times)
+    # Rounding moves a step by less than half of it; a missing row doubles one.
+    uneven = len(steps) > 0 and np.abs(steps - np.median(steps)).max() >= 0.5 * step
+    if not (step > 0 and np.abs(times - even).max() <= step) or uneven:
         raise ECGError(
             f"column {title!r} does not rise evenly from {times[0]:g} to {times[-1]:g}: "
             "samples are missing or in another order"

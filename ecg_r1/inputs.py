@@ -1,17 +1,22 @@
 """The door for files: a few paths in; one ECG, or one picture of an ECG page, out."""
 
+import struct
 import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ecg_r1.ecg import ECG, ECGError, collect_wfdb, read_ecg
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 WFDB_SUFFIXES = (".hea", ".dat", ".mat")
+# As Pillow reports broken files, and broken notes of a camera in them.
+BROKEN_PICTURE = (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error)
+LONGEST_SIDES = 20  # times the shorter one
 RECORD_SUFFIXES = (*WFDB_SUFFIXES, ".dcm", ".csv", ".npy")
 
 
@@ -29,7 +34,15 @@ class Case:
 
 
 def on_white_paper(image: Image.Image) -> Image.Image:
-    """The picture in RGB, with transparent parts as white paper instead of black."""
+    """The picture in RGB, with transparent parts as white paper instead of black.
+
+    Raises:
+        ECGError: If the picture holds numbers that have no agreed white.
+    """
+    if image.mode.startswith("I;16"):  # Pillow clips these to 8 bits instead of scaling
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        raise ECGError(f"a picture of mode {image.mode} is not read; save it with 8 bits")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         paper = Image.new("RGBA", rgba.size, "white")
@@ -46,8 +59,13 @@ def open_page_image(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
+            warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
+            # No other of Pillow's readers may see a stranger's file: one runs PostScript.
+            with Image.open(path, formats=("PNG", "JPEG")) as picture:
+                _check_shape(path.name, *picture.size)
                 return on_white_paper(ImageOps.exif_transpose(picture))
+    except ECGError:
+        raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise ECGError(
@@ -55,8 +73,13 @@ def open_page_image(path: Path) -> Image.Image:
         ) from error
     except UnidentifiedImageError as error:
         raise ECGError(f"{path.name} is not a PNG or JPEG picture; save it as one") from error
-    except (OSError, SyntaxError, ValueError) as error:  # as Pillow reports broken files
+    except BROKEN_PICTURE as error:
         raise ECGError(f"{path.name} cannot be read as a picture: {error}") from error
+
+
+def _check_shape(name: str, width: int, height: int) -> None:
+    if max(width, height) > LONGEST_SIDES * min(width, height):
+        raise ECGError(f"{name} is {width} x {height} pixels, which is no ECG page")
 
 
 def open_case(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from ecg_r1.ecg import ECGError
 from ecg_r1.model import ECGR1ForConditionalGeneration
@@ -62,7 +63,8 @@ def load_model(name: str = "nano", *, device: str | None = None) -> LoadedModel:
         )
         processor = ECGR1Processor.from_pretrained(source)
         check_parts(model, processor)
-    except (OSError, ValueError) as error:  # files that are not there, or do not fit
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        # Files that are not there, are cut short, or do not fit.
         raise ECGError(f"no checkpoint could be loaded from {name!r}: {error}") from error
     return LoadedModel(name, model.to(target).eval(), processor)
 

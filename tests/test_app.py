@@ -174,6 +174,10 @@ def test_a_sampling_rate_that_is_no_number_is_refused_and_an_empty_one_is_unsaid
     assert app.stated("", "", " ") == {"fs": None, "units": None, "leads": None}
     with pytest.raises(ECGError, match="'fast'"):
         app.stated("fast")
+    demo = app.build_demo(Nano)
+    read = next(each for each in demo.fns.values() if each.api_name == "read")
+    with pytest.raises(gr.Error, match="fast"):
+        list(read.fn(FIRST, ["a.npy"], "fast", "mV", "", SimpleNamespace(session_hash="me")))
 
 
 def test_a_model_that_cannot_be_loaded_is_said_with_its_reason(monkeypatch):

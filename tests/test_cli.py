@@ -1,6 +1,8 @@
 """The command line: what scripts rely on, and one clear line when the input is bad."""
 
+import contextlib
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ import ecg_r1.loading
 import ecg_r1.reading
 from ecg_r1 import DISCLAIMER
 from ecg_r1.__main__ import main
+from ecg_r1.ecg import ECGError
 from ecg_r1.inputs import open_page_image
 from ecg_r1.reading import Reading
 
@@ -186,3 +189,53 @@ def test_training_refuses_an_unknown_stage_and_a_folder_without_records(tmp_path
 def test_a_transparent_page_is_opened_on_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "page.png")
     assert open_page_image(tmp_path / "page.png").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_16_bit_page_keeps_its_greys(tmp_path):
+    Image.fromarray(np.full((8, 8), 0x8000, np.uint16)).save(tmp_path / "page.png")
+    assert open_page_image(tmp_path / "page.png").getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "EPS", "BMP"])
+def test_other_kinds_of_picture_under_a_png_name_are_refused(tmp_path, kind):
+    Image.new("RGB", (8, 8)).save(tmp_path / "page.png", format=kind)
+    with pytest.raises(ECGError, match=r"page\.png is not a PNG or JPEG"):
+        open_page_image(tmp_path / "page.png")
+
+
+def test_a_strip_is_no_page(tmp_path, capsys):
+    Image.new("RGB", (3000, 10)).save(tmp_path / "page.png")
+    assert main(["read", str(tmp_path / "page.png")]) == 2
+    assert "3000 x 10 pixels" in capsys.readouterr().err
+
+
+def test_pictures_with_broken_camera_notes_are_read_or_refused(tmp_path):
+    picture = Image.new("RGB", (32, 32), "white")
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.jpg", exif=exif)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        broken = bytearray(whole)
+        broken[int(rng.integers(20, 80))] = int(rng.integers(256))
+        (tmp_path / "a.jpg").write_bytes(broken)
+        with contextlib.suppress(ECGError):  # anything else would fail the test
+            open_page_image(tmp_path / "a.jpg")
+
+
+def test_a_saved_page_knows_its_resolution(tmp_path):
+    assert main(["page", EXAMPLE, "-o", str(tmp_path / "a.png")]) == 0
+    with Image.open(tmp_path / "a.png") as page:
+        assert page.info["dpi"] == pytest.approx((4 * 25.4, 4 * 25.4), rel=1e-3)
+        assert page.size == (270 * 4, 189 * 4)  # 4 px per mm
+
+
+def test_a_cut_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
+    if not (ROOT / "assets/nano").is_dir():
+        pytest.skip("needs the shipped checkpoint")
+    folder = shutil.copytree(ROOT / "assets/nano", tmp_path / "cut")
+    shard = next(folder.glob("*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:100])
+    assert main(["read", EXAMPLE, "--model", str(folder)]) == 2
+    assert "no checkpoint could be loaded" in capsys.readouterr().err

@@ -645,3 +645,84 @@ def test_an_upload_cannot_write_outside_its_folder(tmp_path):
     with pytest.raises(ECGError, match="only a plain file name"):
         collect_wfdb([path, path.with_suffix(".dat")], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+# ---- what a review found
+
+
+@pytest.mark.parametrize(("fs", "first", "last"), [(1000, 4001, 4002), (2000, 4001, 4004)])
+def test_a_gap_between_the_kept_samples_is_not_bridged(tmp_path, fs, first, last):
+    signal = sines(fs=fs)
+    signal[2, first:last] = np.nan
+    path = write_npy(tmp_path / "a.npy", signal)
+    ecg = read_ecg(path, fs=fs, units="mV", leads=LEADS)
+    lost = np.flatnonzero(np.isnan(ecg.signal[2]))
+    assert lost.min() * fs / FS <= last
+    assert lost.max() * fs / FS >= first - 1
+    assert len(lost) <= 4
+    assert not np.isnan(ecg.signal[1]).any()
+
+
+@pytest.mark.parametrize(
+    ("value", "calibrated"), [("0", None), ("", False), (None, False), ("4.88", True)]
+)
+def test_a_sensitivity_is_stated_or_missing_never_assumed(assets, tmp_path, value, calibrated):
+    dataset = pydicom.dcmread(assets / "ecgs/guangxi_teaching_sinus_rhythm.dcm")
+    channel = dataset.WaveformSequence[0].ChannelDefinitionSequence[3]
+    if value is None:
+        del channel.ChannelSensitivity
+    else:
+        channel.ChannelSensitivity = value
+    dataset.save_as(tmp_path / "a.dcm")
+    if calibrated is None:
+        with pytest.raises(ECGError, match=r"ChannelSensitivity of channel .* is 0"):
+            read_ecg(tmp_path / "a.dcm")
+        return
+    ecg = read_ecg(tmp_path / "a.dcm")
+    assert ecg.calibrated is calibrated
+    assert any("uncalibrated" in note for note in ecg.notes) is not calibrated
+
+
+def test_a_dicom_that_holds_more_than_it_declares_is_refused(assets, tmp_path):
+    dataset = pydicom.dcmread(assets / "ecgs/guangxi_teaching_sinus_rhythm.dcm")
+    dataset.WaveformSequence[0].NumberOfWaveformSamples = 4000
+    dataset.save_as(tmp_path / "a.dcm")
+    with pytest.raises(ECGError, match="declares 4000 samples, but holds 5000"):
+        read_ecg(tmp_path / "a.dcm")
+
+
+def test_several_samples_per_frame_are_refused_not_averaged(tmp_path):
+    path = write_wfdb(tmp_path, sines(), fs=FS)
+    text = path.read_text()
+    first, *rest = text.splitlines()
+    name, n_sig, *_ = first.split()
+    framed = [f"{name} {n_sig} 250 2500", *(line.replace(" 16 ", " 16x2 ", 1) for line in rest)]
+    path.write_text("\n".join(framed) + "\n")
+    with pytest.raises(ECGError, match="2 samples per frame"):
+        read_ecg(path)
+
+
+def test_missing_rows_in_a_time_column_are_refused(tmp_path):
+    signal = sines(fs=250)
+    table = np.vstack([np.arange(2500) / 250, signal])
+    cut = np.delete(table, [1200, 1201], axis=1)
+    path = write_csv(tmp_path / "a.csv", cut, header=("time", *LEADS))
+    with pytest.raises(ECGError, match="does not rise evenly"):
+        read_ecg(path, units="mV")
+
+
+def test_a_first_row_of_numbers_with_a_gap_is_data(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [[""] + ["0.5"] * 11, *([["0.5"] * 12] * 999)]
+    path.write_text("\n".join(",".join(row) for row in rows))
+    ecg = read_ecg(path, fs=500, units="mV", leads=LEADS)
+    assert ecg.signal.shape == (12, 1000)
+    assert np.isnan(ecg.signal[0, 0])
+
+
+def test_a_record_whose_kept_seconds_are_all_gaps_is_refused(tmp_path):
+    signal = np.full((12, 6000), np.nan)
+    signal[:, 5200] = 1.0
+    path = write_npy(tmp_path / "a.npy", signal)
+    with pytest.raises(ECGError, match="every lead is a gap"):
+        read_ecg(path, fs=500, units="mV", leads=LEADS)
