@@ -95,26 +95,29 @@ def _conduction(m: Measurements, conduction: list[str]) -> str:
 def _pr(m: Measurements) -> str:
     if m.pr_ms is None:
         return "PR interval not measurable."
-    verdict = "short, below 120" if m.pr_ms < 120 else "normal, 120 to 200"
-    verdict = "prolonged, above 200" if m.pr_ms > 200 else verdict
-    return f"PR interval {round(m.pr_ms)} ms ({verdict})."
+    pr = round(m.pr_ms)  # the verdict must fit the number that is shown
+    verdict = "short, below 120" if pr < 120 else "normal, 120 to 200"
+    verdict = "prolonged, above 200" if pr > 200 else verdict
+    return f"PR interval {pr} ms ({verdict})."
 
 
 def _qrs(m: Measurements) -> str:
     if m.qrs_ms is None:
         return "QRS duration not measurable."
-    verdict = "wide, 120 or more" if m.qrs_ms >= 120 else "normal, up to 110"
-    verdict = "borderline, 110 to 120" if 110 < m.qrs_ms < 120 else verdict
-    return f"QRS duration {round(m.qrs_ms)} ms ({verdict})."
+    qrs = round(m.qrs_ms)
+    verdict = "wide, 120 or more" if qrs >= 120 else "normal, up to 110"
+    verdict = "borderline, 110 to 120" if 110 < qrs < 120 else verdict
+    return f"QRS duration {qrs} ms ({verdict})."
 
 
 def _axis(m: Measurements) -> str:
     if m.axis_deg is None:
         return "Axis not measurable."
-    verdict = "normal, -30 to 90" if -30 <= m.axis_deg <= 90 else "right of 90"
-    verdict = "left of -30" if -90 <= m.axis_deg < -30 else verdict
-    verdict = "extreme" if m.axis_deg < -90 else verdict
-    return f"Frontal axis {round(m.axis_deg)} degrees ({verdict})."
+    axis = round(m.axis_deg)
+    verdict = "normal, -30 to 90" if -30 <= axis <= 90 else "right of 90"
+    verdict = "left of -30" if -90 <= axis < -30 else verdict
+    verdict = "extreme" if axis < -90 else verdict
+    return f"Frontal axis {axis} degrees ({verdict})."
 
 
 def _mm(value_mv: float) -> int:
@@ -131,7 +134,7 @@ def _chambers(m: Measurements, chamber: list[str], *, calibrated: bool) -> str:
 def _sokolow(m: Measurements) -> str:
     """Sokolow-Lyon 1949, in millimetres; the sum is that of the two rounded numbers."""
     s, r = m.leads.at["V1", "s_mv"], m.leads.loc[["V5", "V6"], "r_mv"].max()
-    if not np.isfinite(r):
+    if not np.isfinite(r) or m.leads.loc["V1", ["q_mv", "r_mv", "s_mv"]].isna().all():
         return "Voltages not measurable."
     s_mm, r_mm = _mm(s) if np.isfinite(s) else 0, _mm(max(r, 0))
     verdict = "35 or more" if s_mm + r_mm >= 35 else "below 35"
@@ -155,12 +158,25 @@ def _leads_of(findings: Findings, kind: str) -> list[str]:
     return [lead for lead in LEADS if any(lead in f.leads for f in met)]
 
 
+def _undecided(findings: Findings, kind: str) -> bool:
+    """Whether a finding of a kind could not be judged, so that its absence is not known."""
+    return any(f.met is None for f in findings.findings if f.name.startswith(kind))
+
+
 def _ischaemia(findings: Findings, ischaemia: list[str]) -> str:
     if _voltages_judged(findings):
-        shown = {s: _leads_of(findings, name) for s, name in _ST_STATEMENTS.items()}
+        shown = {s: _leads_of(findings, kind) for s, kind in _ST_STATEMENTS.items()}
+        open_ = [s for s, kind in _ST_STATEMENTS.items() if _undecided(findings, kind)]
         present = [f"{s} in {', '.join(leads)}." for s, leads in shown.items() if leads]
-        absent = [s for s, leads in shown.items() if not leads]
-        text = " ".join([*present, *([f"No {_or(absent)}."] if absent else [])])
+        absent = [s for s, leads in shown.items() if not leads and s not in open_]
+        unknown = [s for s in open_ if not shown[s]]
+        text = " ".join(
+            [
+                *present,
+                *([f"No {_or(absent)}."] if absent else []),
+                *([f"Not judged: {', '.join(unknown)}."] if unknown else []),
+            ]
+        )
     else:
         text = UNCALIBRATED
     return f"{text} Ischaemia and infarction: {_list(ischaemia, 'none')}."
@@ -258,7 +274,8 @@ def ptbxl_tasks(folder: Path, *, variants: int = 0) -> list[Task]:
 def _record(task: Task) -> tuple[ECG, tuple[str, ...]]:
     if task.source == "simulated":
         seed = int(task.record)
-        ecg = simulate(sample_spec(np.random.default_rng(seed)), seed=seed)
+        # Two streams: one seed for both would tie the body's nuisances to the dials.
+        ecg = simulate(sample_spec(np.random.default_rng([seed, 1])), seed=seed)
         return ecg, ecg.truth.diagnoses
     ecg = read_ecg(task.record)
     return (_stretch(ecg, task) if task.variant else ecg), task.labels
@@ -279,7 +296,7 @@ def _relabel(
     """The sinus label that fits the new rate, where stretching has moved it over a limit."""
 
     def name(bpm: float) -> str:
-        return _SINUS[1] if bpm < 60 else _SINUS[2] if bpm > 100 else _SINUS[0]
+        return _SINUS[1] if round(bpm) < 60 else _SINUS[2] if round(bpm) > 100 else _SINUS[0]
 
     if after_bpm is None or name(before_bpm) == name(after_bpm):
         return tuple(labels)

@@ -59,7 +59,8 @@ def open_page_image(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
+            # A camera's damaged notes do not damage the picture.
+            warnings.filterwarnings("ignore", "(Corrupt EXIF|Truncated File)", UserWarning)
             # No other of Pillow's readers may see a stranger's file: one runs PostScript.
             with Image.open(path, formats=("PNG", "JPEG")) as picture:
                 _check_shape(path.name, *picture.size)

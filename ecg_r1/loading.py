@@ -39,8 +39,7 @@ class LoadedModel:
         return self.processor.prompt.page
 
 
-@lru_cache(maxsize=2)
-def load_model(name: str = "nano", *, device: str | None = None) -> LoadedModel:
+def load_model(name: str | Path = "nano", *, device: str | None = None) -> LoadedModel:
     """Load a checkpoint and check that its parts belong together.
 
     Args:
@@ -52,6 +51,11 @@ def load_model(name: str = "nano", *, device: str | None = None) -> LoadedModel:
     Raises:
         ECGError: If there is no such checkpoint, tensors are missing, or the parts disagree.
     """
+    return _load(str(name), device)
+
+
+@lru_cache(maxsize=2)
+def _load(name: str, device: str | None) -> LoadedModel:
     source = str(shipped("nano")) if name == "nano" else name
     if name != "nano" and name.count("/") != 1 and not Path(name).is_dir():
         raise ECGError(f'{name!r} is neither "nano", nor a folder, nor a hub id "owner/name"')

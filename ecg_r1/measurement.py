@@ -296,7 +296,8 @@ def _cluster(band: np.ndarray, beats: np.ndarray) -> tuple[np.ndarray, np.ndarra
     lags, match = 2 * match.argmax(axis=1) - lag, match.max(axis=1)
     typical = np.median(size[match > SAME_SHAPE]) if (match > SAME_SHAPE).any() else 0.0
     real = (match > 0.6) | (size > 0.45 * typical)  # the rest: pacing spikes, artefacts
-    return (beats + lags)[real], match[real]
+    beats = (beats + lags).clip(0, band.shape[1] - 1)  # a record may end inside a QRS
+    return beats[real], match[real]
 
 
 def _middle(stack: np.ndarray) -> np.ndarray:

@@ -95,15 +95,54 @@ class _ConvPatchEmbed(nn.Module):
 class _ECGR1PreTrainedModel(Qwen3VLPreTrainedModel):
     config: ECGR1Config
 
+    _may_lack: tuple[str, ...] = ()  # tensors of a checkpoint that this class does not have
+
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         init_tower_parameters(module, std=self.config.text_config.initializer_range)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | Path,
+        *args: Any,
+        ecg_tower_config: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Load a checkpoint of ours or one that the reference code saved.
+
+        Args:
+            pretrained_model_name_or_path: Folder or hub id.
+            args: As in transformers.
+            ecg_tower_config: Fields of `TowerConfig`, for checkpoints whose configuration does
+                not carry them.
+            kwargs: As in transformers.
+
+        Raises:
+            ValueError: If both configurations are given, or the checkpoint lacks a tensor of
+                the model, or holds one of another shape or one that the model does not have.
+        """
+        if kwargs.get("config") is not None and ecg_tower_config is not None:
+            raise ValueError("give config or ecg_tower_config, not both")
+        if kwargs.get("config") is None:
+            found, kwargs = ECGR1Config.get_config_dict(pretrained_model_name_or_path, **kwargs)
+            if ecg_tower_config is not None:
+                found["ecg_tower_config"] = ecg_tower_config
+            kwargs["config"] = ECGR1Config.from_dict({**found, "model_type": "ecg_r1"})
+        kwargs.setdefault("ignore_mismatched_sizes", True)  # so that we can name them below
+        with_info = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(
+            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
+        )
+        _refuse_partial_load(str(pretrained_model_name_or_path), info, cls._may_lack)
+        return (model, info) if with_info else model
 
 
 class ECGR1Model(_ECGR1PreTrainedModel, Qwen3VLModel):
     """The backbone without the language-model head."""
 
     config: ECGR1Config
+    _may_lack = ("lm_head.weight",)
 
     def __init__(self, config: ECGR1Config) -> None:
         super().__init__(config)
@@ -185,6 +224,8 @@ class ECGR1Model(_ECGR1PreTrainedModel, Qwen3VLModel):
             # After the prefill the cache holds the ECGs, and new tokens are text.
             if past_key_values is None or past_key_values.get_seq_length() == 0:
                 embeds = self._insert_ecgs(input_ids, embeds, ecg_values)
+            elif ecg_values is not None:
+                raise ValueError("ecg_values beside a filled cache: start a new prompt")
             # Positions need the ids, which the parent must not see beside embeddings.
             if position_ids is None:
                 position_ids = self.compute_3d_position_ids(
@@ -297,44 +338,11 @@ class ECGR1ForConditionalGeneration(_ECGR1PreTrainedModel, Qwen3VLForConditional
             input_ids, is_first_iteration=is_first_iteration, **kwargs
         )
 
-    @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | Path,
-        *args: Any,
-        ecg_tower_config: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> "ECGR1ForConditionalGeneration":
-        """Load a checkpoint of ours or one that the reference code saved.
 
-        Args:
-            pretrained_model_name_or_path: Folder or hub id.
-            args: As in transformers.
-            ecg_tower_config: Fields of `TowerConfig`, for checkpoints whose configuration does
-                not carry them.
-            kwargs: As in transformers.
-
-        Raises:
-            ValueError: If the checkpoint lacks a tensor of the model, or holds one of another
-                shape or one that the model does not have.
-        """
-        if kwargs.get("config") is None:
-            found, kwargs = ECGR1Config.get_config_dict(pretrained_model_name_or_path, **kwargs)
-            if ecg_tower_config is not None:
-                found["ecg_tower_config"] = ecg_tower_config
-            kwargs["config"] = ECGR1Config.from_dict({**found, "model_type": "ecg_r1"})
-        with_info = kwargs.pop("output_loading_info", False)
-        model, info = super().from_pretrained(
-            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-        )
-        _refuse_partial_load(str(pretrained_model_name_or_path), info)
-        return (model, info) if with_info else model
-
-
-def _refuse_partial_load(name: str, info: dict[str, Any]) -> None:
+def _refuse_partial_load(name: str, info: dict[str, Any], spared: tuple[str, ...]) -> None:
     told = []
     for key, fault in _LOADING_FAULTS.items():
-        found = sorted(map(str, info.get(key) or ()))
+        found = sorted({str(fault) for fault in info.get(key) or ()} - set(spared))
         if found:
             more = ", ..." if len(found) > 3 else ""
             told.append(f"{len(found)} {fault} ({', '.join(found[:3])}{more})")

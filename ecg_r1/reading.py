@@ -76,8 +76,11 @@ def stream(
     Raises:
         ECGError: If neither record nor image is given, or an arm is unknown.
     """
+    started = time.perf_counter()
     _check_request(ecg, image, arms)
-    loaded = load_model(model) if isinstance(model, str) else model
+    if max_new_tokens is not None and max_new_tokens < 1:
+        raise ECGError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+    loaded = model if isinstance(model, LoadedModel) else load_model(model)
     if image is None and any("image" in _NEEDS[arm] for arm in arms):
         image = draw_page(ecg, **loaded.page)
     given = {"signal": ecg is not None, "image": image is not None}
@@ -88,11 +91,10 @@ def stream(
         return
     inputs = loaded.processor(
         [_ENVIRONMENT[arm] for arm in running],
-        ecgs=[tower_input(ecg, loaded.processor.prompt)]
-        * sum(arm != "image" for arm in running),
-        images=[image] * sum(arm != "signal" for arm in running),
+        ecgs=[tower_input(ecg, loaded.processor.prompt) for arm in running if arm != "image"],
+        images=[image for arm in running if arm != "signal"],
     )
-    for rows in _generate(loaded, inputs, max_new_tokens):
+    for rows in _generate(loaded, inputs, max_new_tokens, started):
         for arm, row in zip(running, rows, strict=True):
             readings[arm] = _grow(readings[arm], row, loaded)
         yield dict(readings)
@@ -173,7 +175,7 @@ def _grow(reading: Reading, row: _Row, loaded: LoadedModel) -> Reading:
 
 
 class _TokenQueue(BaseStreamer):
-    """Takes each step's tokens from `generate`; None marks the end."""
+    """Takes each step's tokens from `generate`; None marks the end, an exception a failure."""
 
     def __init__(self) -> None:
         self.steps: SimpleQueue = SimpleQueue()
@@ -197,10 +199,10 @@ class _Stopped(StoppingCriteria):
 
 
 def _generate(
-    loaded: LoadedModel, inputs: Any, max_new_tokens: int | None
+    loaded: LoadedModel, inputs: Any, max_new_tokens: int | None, started: float
 ) -> Iterator[list[_Row]]:
     """One `generate` call in a thread of its own, seen from here token by token."""
-    queue, stop, failure = _TokenQueue(), Event(), []
+    queue, stop = _TokenQueue(), Event()
     tokenizer = loaded.processor.tokenizer
     end_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
 
@@ -217,10 +219,8 @@ def _generate(
                 streamer=queue,
             )
         except BaseException as error:  # noqa: BLE001  raised again in the reader's thread
-            failure.append(error)
-            queue.end()
+            queue.steps.put(error)
 
-    started = time.perf_counter()
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
@@ -228,8 +228,6 @@ def _generate(
     finally:
         stop.set()
         thread.join()
-    if failure:
-        raise failure[0]
 
 
 def _collect(
@@ -247,6 +245,8 @@ def _collect(
         ]
 
     while (step := queue.steps.get()) is not None:
+        if isinstance(step, BaseException):
+            raise step
         for row, token in enumerate(step):
             if ended[row] is None:
                 if token == end_id:

@@ -1,6 +1,8 @@
 """Stage one: fine-tuning with Interleaved Modality Dropout, on transformers' Trainer."""
 
+import json
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from ecg_r1.augment import degrade_signal, jitter_page
 from ecg_r1.corpus import row_ecg, row_page
@@ -222,6 +224,21 @@ class SFTTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
+class _Clock(TrainerCallback):
+    """Adds up the seconds of a run over the legs that it was cut into."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.spent = json.loads(file.read_text()) if file.is_file() else 0.0
+        self.started = time.perf_counter()
+
+    def seconds(self) -> float:
+        return self.spent + time.perf_counter() - self.started
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        self.file.write_text(json.dumps(self.seconds()))
+
+
 def train_sft(
     model: ECGR1ForConditionalGeneration,
     processor: ECGR1Processor,
@@ -239,7 +256,8 @@ def train_sft(
         config: The run.
 
     Returns:
-        `log` (the trainer's history) and `environments` (how often each was shown).
+        `log` (the trainer's history), `seconds` (of all its legs) and `environments` (how often
+        each was shown).
     """
     data = SFTData(rows, processor, config)
     args = TrainingArguments(
@@ -269,8 +287,11 @@ def train_sft(
         data_collator=Collator(processor),
         token_loss=TokenLoss(processor, config),
     )
+    clock = _Clock(folder / "seconds.json")
+    trainer.add_callback(clock)
     trainer.train(resume_from_checkpoint=any(folder.glob("checkpoint-*")))
     return {
         "log": trainer.state.log_history,
+        "seconds": clock.seconds(),
         "environments": dict(data.seen(trainer.state.global_step)),
     }

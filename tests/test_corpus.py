@@ -78,6 +78,10 @@ def test_the_voltage_sum_is_the_sum_of_the_two_numbers_shown():
         ({"qrs_ms": 110.0}, 2, "110 ms (normal, up to 110)"),
         ({"qrs_ms": 115.0}, 2, "115 ms (borderline, 110 to 120)"),
         ({"qrs_ms": 120.0}, 2, "120 ms (wide, 120 or more)"),
+        ({"pr_ms": 119.6}, 2, "120 ms (normal, 120 to 200)"),
+        ({"pr_ms": 200.4}, 2, "200 ms (normal, 120 to 200)"),
+        ({"qrs_ms": 110.4}, 2, "110 ms (normal, up to 110)"),
+        ({"axis_deg": 90.3}, 2, "90 degrees (normal, -30 to 90)"),
         ({"axis_deg": -31.0}, 2, "-31 degrees (left of -30)"),
         ({"axis_deg": 91.0}, 2, "91 degrees (right of 90)"),
         ({"axis_deg": -91.0}, 2, "-91 degrees (extreme)"),
@@ -114,6 +118,21 @@ def test_an_uncalibrated_record_says_so_and_is_not_learned_there():
     assert UNCALIBRATED in step[3]
     assert UNCALIBRATED in step[4]
     assert " mm" not in step[3]
+
+
+def test_what_could_not_be_judged_is_not_called_absent():
+    m = measured()
+    m.leads["st_mv"] = m.leads["j_mv"] = np.nan
+    step = write_report(m, apply_protocol(m), ("sinus rhythm",)).steps[4]
+    assert "Not judged: ST elevation, ST depression." in step
+    assert "No ST elevation" not in step
+
+
+def test_a_voltage_sum_needs_a_measured_v1():
+    m = measured()
+    m.leads.loc["V1"] = np.nan
+    step = write_report(m, apply_protocol(m), ("sinus rhythm",)).steps[3]
+    assert "Voltages not measurable." in step
 
 
 def test_a_reading_without_a_label_is_refused():

@@ -9,6 +9,7 @@ import wfdb
 from benchmarks.measure import load, reference
 from ecg_r1.ecg import ECG, FS, LEADS
 from ecg_r1.measurement import frontal_axis, measure, qtc_bazett, qtc_fridericia
+from ecg_r1.simulate import HeartSpec, simulate
 
 SHAPE = np.array([0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.6, -0.4, 0.5, 1.2, 1.1, 0.9])
 
@@ -172,3 +173,11 @@ def test_every_cinc_record_is_measured(shared):
         rows = [signal[:, names.index(lead.lower())] for lead in LEADS]
         assert 30 < measure(ECG(signal=np.stack(rows), source=file.stem)).hr_bpm < 250
     assert len(files) == 40
+
+
+def test_a_record_that_ends_inside_a_wide_qrs_is_measured():
+    spec = HeartSpec(hr_bpm=75, conduction="lbbb", qrs_ms=170, qt_ms=440)
+    whole = simulate(spec, seed=1)
+    for end in range(3770, 3830, 4):
+        cut = ECG(whole.signal[:, :end], "cut")
+        assert measure(cut).hr_bpm == pytest.approx(75, abs=2)

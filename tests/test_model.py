@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 
 from ecg_r1.model import ECGR1Config, ECGR1ForConditionalGeneration
 from ecg_r1.tower import ECGTower, TowerConfig
@@ -125,6 +125,47 @@ def test_a_checkpoint_with_an_unknown_tensor_is_refused_by_name(reference, tmp_p
     folder = checkpoint_with(reference, tmp_path / "c", add)
     with pytest.raises(ValueError, match=r"unknown.*model\.ecg_tower\.extra"):
         ECGR1ForConditionalGeneration.from_pretrained(folder, ecg_tower_config=TINY_TOWER)
+
+
+def test_a_tensor_of_another_shape_is_refused_by_name(reference, tmp_path):
+    def widen(weights):
+        weights["model.ecg_projector.0.bias"] = torch.zeros(65)
+
+    folder = checkpoint_with(reference, tmp_path / "c", widen)
+    with pytest.raises(ValueError, match=r"another shape.*ecg_projector\.0\.bias"):
+        ECGR1ForConditionalGeneration.from_pretrained(folder, ecg_tower_config=TINY_TOWER)
+
+
+def test_the_bare_model_is_as_strict_about_its_tensors(model, reference, tmp_path):
+    model.save_pretrained(tmp_path / "whole")
+    bare = AutoModel.from_pretrained(tmp_path / "whole")
+    for name, value in bare.ecg_tower.state_dict().items():
+        assert torch.equal(value, model.model.ecg_tower.state_dict()[name]), name
+    weights = load_file(tmp_path / "whole" / "model.safetensors")
+    weights.pop("model.ecg_tower.class_embedding")
+    save_file(weights, tmp_path / "whole" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"missing.*class_embedding"):
+        AutoModel.from_pretrained(tmp_path / "whole")
+
+
+def test_two_configurations_at_once_are_refused(reference):
+    with pytest.raises(ValueError, match="not both"):
+        ECGR1ForConditionalGeneration.from_pretrained(
+            reference / "tiny_ecgr1", config=tiny_config(), ecg_tower_config=TINY_TOWER
+        )
+
+
+def test_an_ecg_in_a_second_turn_is_refused_not_dropped(tiny):
+    with torch.no_grad():
+        cache = tiny(
+            input_ids=torch.ones(1, 4, dtype=torch.long), use_cache=True
+        ).past_key_values
+        with pytest.raises(ValueError, match="filled cache"):
+            tiny(
+                input_ids=torch.full((1, 101), ECG_PAD),
+                ecg_values=torch.zeros(1, 12, 5000),
+                past_key_values=cache,
+            )
 
 
 def test_an_unknown_tower_name_is_refused_with_the_way_out(reference):

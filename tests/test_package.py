@@ -118,8 +118,6 @@ def test_a_wheel_carries_the_assets_and_finds_them_from_any_folder(installed, tm
 
 @pytest.mark.slow
 def test_the_shipped_model_loads_from_a_wheel_in_any_folder(installed, tmp_path):
-    if not (ROOT / "assets/nano/config.json").is_file():
-        pytest.skip("assets/nano is not here; `python -m ecg_r1 train nano` makes it")
     code = "import ecg_r1; print(ecg_r1.load_model('nano').model.config.name_or_path)"
     done = subprocess.run(
         [sys.executable, "-c", code],

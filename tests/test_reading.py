@@ -19,7 +19,7 @@ from ecg_r1.reading import ARMS, stream
 @pytest.fixture(scope="module")
 def nano(assets):
     if not (assets / "nano" / "config.json").is_file():
-        pytest.skip("assets/nano is not here; `python -m ecg_r1 train nano` makes it")
+        pytest.fail("assets/nano is not here; `python -m ecg_r1 train nano` makes it")
     return load_model("nano")
 
 
@@ -144,18 +144,25 @@ def test_parts_that_disagree_are_refused_with_both_numbers(nano):
         nano.model.config.ecg_token_id -= 1
 
 
+def test_a_reading_of_no_tokens_is_refused(nano, ecg):
+    with pytest.raises(ECGError, match="at least 1, got 0"):
+        interpret(ecg=ecg, model=nano, max_new_tokens=0)
+
+
 def test_an_error_inside_generation_reaches_the_reader(nano, ecg, monkeypatch):
     def fail(**_):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(nano.model, "generate", fail)
+    seen = []
     with pytest.raises(RuntimeError, match="out of memory"):
-        interpret(ecg=ecg, model=nano)
+        interpret(ecg=ecg, model=nano, on_update=seen.append)
+    assert not any(reading.done for readings in seen for reading in readings.values())
 
 
 def test_nano_is_small_and_ships_in_small_safe_files(nano, assets):
     files = list((assets / "nano").iterdir())
-    assert sum(f.stat().st_size for f in files) <= 20 * 2**20
-    assert all(f.stat().st_size <= 9 * 10**6 + 10**5 for f in files)
+    assert sum(f.stat().st_size for f in files) <= 20_000_000
+    assert all(f.stat().st_size < 9_000_000 for f in files)
     assert not [f.name for f in files if f.suffix in (".bin", ".pt", ".pth", ".pkl")]
     assert nano.model.dtype == torch.float32

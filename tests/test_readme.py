@@ -77,8 +77,6 @@ def test_every_command_line_is_understood(line):
 
 
 def test_the_quick_start_runs():
-    if not (ROOT / "assets/nano/config.json").is_file():
-        pytest.skip("needs the shipped model in assets/nano, which is not here")
     (code,) = blocks("python")
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

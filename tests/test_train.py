@@ -1,5 +1,6 @@
 """The recipe from nothing to a checkpoint, at a size that only proves that it runs."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 
 from ecg_r1 import interpret, load_model
 from ecg_r1.corpus import row_ecg
+from ecg_r1.ecg import ECGError
 from ecg_r1.nano import new_nano
 from ecg_r1.pretrain import (
     PretrainConfig,
@@ -29,18 +31,34 @@ def short(part, **changes):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, assets):
     out = tmp_path_factory.mktemp("run")
+    folder = ptbxl_of_one_record(tmp_path_factory.mktemp("data") / "ptbxl", assets)
     recipe = Recipe(
-        simulated=8,
+        simulated=6,
+        ptbxl_variants=0,
+        choosing=1,
         tower=short("tower"),
         vision=short("vision"),
         sft=SFTConfig(steps=2, batch_size=2, workers=0, warmup_steps=1),
         processes=1,
     )
-    stages = ("corpus", "tower", "vision", "sft")
-    train_nano([], out, recipe, stages)
+    train_nano([folder], out, recipe)
     return out, recipe
+
+
+def ptbxl_of_one_record(folder, assets):
+    """A folder laid out as PTB-XL, the same shipped ECG in folds 1 and 8."""
+    folder.mkdir()
+    table = [["filename_hr", "scp_codes", "strat_fold"]]
+    for fold in (1, 8):
+        for ending in (".hea", ".dat"):
+            text = (assets / "ecgs" / f"A0002{ending}").read_bytes()
+            (folder / f"A0002{ending}").write_bytes(text)
+        table.append(["A0002", "{'SR': 0.0, 'NORM': 100.0}", fold])
+    with (folder / "ptbxl_database.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(table)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +73,29 @@ def test_every_stage_leaves_its_result_and_the_checkpoint_loads_and_writes(train
     told = interpret(ecg=row_ecg(rows[0]), model=model, max_new_tokens=5)
     assert all(reading.n_tokens == 5 for reading in told.values())
     assert sum(json.loads((out / "sft.json").read_text())["environments"].values()) == 4
+
+
+@pytest.mark.slow
+def test_the_report_is_on_fold_8_and_its_card_shows_the_numbers_of_the_run(trained):
+    folder = trained[0] / "nano"
+    run = json.loads((folder / "run.json").read_text())
+    assert run["corpus"] == {
+        "ptbxl, report": 1,
+        "ptbxl, train": 1,
+        "simulated, choose": 1,
+        "simulated, train": 6,
+    }
+    assert run["results"]["fold 8, all"]["both"]["records"] == 1
+    card = (folder / "README.md").read_text()
+    assert f"{run['results']['fold 8, all']['constant']['label_jaccard']:g}" in card
+    assert "ptbxl, report: 1" in card
+
+
+@pytest.mark.slow
+def test_other_records_need_another_folder(trained):
+    out, recipe = trained
+    with pytest.raises(ECGError, match="was made from other records"):
+        train_nano([], out, recipe, ("corpus",))
 
 
 @pytest.mark.slow
