@@ -23,6 +23,7 @@ from ecg_r1.labels import LABELS
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import NO_LOSS, ECGR1Processor, tower_input
 
+UNITS = (" bpm", " ms", " mm", " degrees")
 WINDOW = 16  # batches whose samples are arranged together
 
 
@@ -39,8 +40,8 @@ class SFTConfig:
         seed: Of data order, environments and augmentation.
         real_share: Share of samples that are real ECGs, where the corpus has both kinds.
         dropout: Interleaved Modality Dropout.
-        number_smoothing: Standard deviation of a number's target as a share of the number;
-            0 asks for the exact one. A rate of 72 is then nearly right at 71.
+        number_smoothing: Standard deviation of a measured number's target as a share of it; 0
+            asks for the exact one. A rate of 72 is then nearly right at 71.
         label_weight: Weight of tokens that are a diagnosis, of which a reading has few.
         workers: Processes that prepare batches.
         save_steps: Steps between two states to resume from.
@@ -181,10 +182,10 @@ class TokenLoss:
         width = (config.number_smoothing * values).clamp(min=1e-3)
         distance = (values[None, :] - values[:, None]) / width[:, None]
         self.targets = torch.softmax(-0.5 * distance**2, dim=1)
+        texts = [processor.tokenizer.decode([i]) for i in range(len(self.row_of))]
+        self.is_unit = torch.tensor([t.startswith(UNITS) for t in texts])
         names = {label.text for label in LABELS}
-        is_label = [
-            processor.tokenizer.decode([i]).strip() in names for i in range(len(self.row_of))
-        ]
+        is_label = [text.strip() in names for text in texts]
         self.weights = 1 + (config.label_weight - 1) * torch.tensor(is_label).float()
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -200,11 +201,22 @@ class TokenLoss:
         target = labels[learned]
         weights = self.weights[target]
         loss = -scores.gather(1, target[:, None])[:, 0]
-        rows = self.row_of[target]
-        is_number = rows >= 0
-        soft = self.targets[rows[is_number]]
-        loss[is_number] = -(soft * scores[is_number][:, self.number_ids]).sum(dim=1)
+        measured = self._measured(labels)[learned]
+        soft = self.targets[self.row_of[target[measured]]]
+        loss[measured] = -(soft * scores[measured][:, self.number_ids]).sum(dim=1)
         return (loss * weights).sum() / weights.sum()
+
+    def _measured(self, labels: Tensor) -> Tensor:
+        """Where a reading states a number for the first time and with its unit.
+
+        A threshold ("120 to 200") and a number said again have one right value.
+        """
+        following = torch.cat([labels[:, 1:], torch.full_like(labels[:, :1], NO_LOSS)], dim=1)
+        known = labels.clamp(min=0)
+        number = (self.row_of[known] >= 0) & self.is_unit[following.clamp(min=0)]
+        earlier = torch.ones(labels.shape[1], labels.shape[1]).tril(diagonal=-1).bool()
+        repeated = ((labels[:, :, None] == labels[:, None, :]) & earlier).any(dim=2)
+        return number & ~repeated & (labels != NO_LOSS) & (following != NO_LOSS)
 
 
 class SFTTrainer(Trainer):
@@ -276,6 +288,7 @@ def train_sft(
         save_steps=config.save_steps,
         save_total_limit=1,
         logging_steps=25,
+        logging_first_step=True,
         report_to="none",
         remove_unused_columns=False,
         train_sampling_strategy="sequential",

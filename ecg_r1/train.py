@@ -141,18 +141,16 @@ def _report(rows: Any, out: Path, recipe: Recipe) -> None:
     """Evaluate `out/nano` on the report fold and write its model card and run file."""
     folder = out / "nano"
     model = load_model(str(folder))
-    held_out = rows.filter(lambda split: split == "report", input_columns="split")
-    groups = {
-        "fold 8, calibrated": _of(
-            held_out, lambda r: r["source"] != "simulated" and r["calibrated"]
-        ),
-        "fold 8, all": _of(held_out, lambda r: r["source"] != "simulated"),
-    }
-    results = {name: summarise(read_rows(g, model)) for name, g in groups.items() if len(g)}
+    held_out = list(rows.filter(_reported, input_columns="split"))
+    cases = read_rows(held_out, model)
+    calibrated = [c for c, row in zip(cases, held_out, strict=True) if row["calibrated"]]
+    groups = {"fold 8, calibrated": calibrated, "fold 8, all": cases}
+    results = {name: summarise(group) for name, group in groups.items() if group}
     run = {
         "recipe": asdict(recipe),
         "corpus": _counts(rows),
         "sft": _sft_facts(out),
+        "notes": _notes(out / "notes.txt"),
         "encoders": {part: _last(out / f"{part}.jsonl") for part in ("tower", "vision")},
         "parameters": sum(p.numel() for p in model.model.parameters()),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -163,13 +161,18 @@ def _report(rows: Any, out: Path, recipe: Recipe) -> None:
     (folder / "README.md").write_text(model_card(run), encoding="utf-8")
 
 
-def _of(rows: Any, wanted: Any) -> list[dict[str, Any]]:
-    return [row for row in rows if wanted(row)]
+def _reported(split: str) -> bool:
+    return split == "report"
 
 
 def _counts(rows: Any) -> dict[str, int]:
     table = rows.select_columns(["source", "split"]).to_pandas()
     return {f"{s}, {k}": int(n) for (s, k), n in table.value_counts().sort_index().items()}
+
+
+def _notes(file: Path) -> str:
+    """What whoever ran the training wants to be known of it; the card shows it."""
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def _last(file: Path) -> dict[str, Any]:
@@ -233,12 +236,12 @@ tags: [ecg, education]
 ---
 # nano: a small ECG-R1 for teaching
 
-**{DISCLAIMER}** Its readings are often wrong. It is here so that the whole method can be run,
-looked into and taken apart on a laptop.
+**{DISCLAIMER}**
 
-The architecture is ECG-R1's (Qwen3-VL with an ECG tower and a projector) with
-{run["parameters"] / 1e6:.1f} million parameters, stored in float16. It writes a reading in six
-steps from the signal, from an image of the page, or from both.
+Its readings are often wrong. It is here so that the whole method can be run, looked into and
+taken apart on a laptop. The architecture is ECG-R1's (Qwen3-VL with an ECG tower and a projector)
+with {run["parameters"] / 1e6:.1f} million parameters, stored in float16. It writes a reading in
+six steps from the signal, from an image of the page, or from both.
 
 ## What it was trained on
 
@@ -253,16 +256,12 @@ Copies of a training record are stretched in time by up to 6 %.
 ## How
 
 1. Tower and vision encoder alone, supervised by waves, intervals, amplitudes and labels:
-   {recipe["tower"]["steps"]} and {recipe["vision"]["steps"]} steps of
-   {recipe["tower"]["batch_size"]} records, {minutes["tower"]} and {minutes["vision"]} minutes.
-2. Fine-tuning with Interleaved Modality Dropout ({recipe["sft"]["dropout"]["p_drop"]} /
-   {recipe["sft"]["dropout"]["p_swap"]}, once per sample), encoders frozen:
-   {recipe["sft"]["steps"]} steps of {recipe["sft"]["batch_size"]}, {sft["minutes"]} minutes,
-   loss {sft["first_loss"]:.2f} to {sft["last_loss"]:.2f}. Shown: {shown}.
+   {recipe["tower"]["steps"]} and {recipe["vision"]["steps"]} steps of {recipe["tower"]["batch_size"]} records, {minutes["tower"]} and {minutes["vision"]} minutes.
+2. Fine-tuning with Interleaved Modality Dropout ({recipe["sft"]["dropout"]["p_drop"]} / {recipe["sft"]["dropout"]["p_swap"]}, once per sample),
+   encoders frozen: {recipe["sft"]["steps"]} steps of {recipe["sft"]["batch_size"]} samples, {sft["minutes"]} minutes, loss {sft["first_loss"]:.2f} to {sft["last_loss"]:.2f}. Shown: {shown}.
 
-Machine: {run["machine"]}, shared with other work. torch {run["versions"]["torch"]},
-transformers {run["versions"]["transformers"]}. The command:
-`python -m ecg_r1 train nano --data FOLDERS`.
+Machine: {run["machine"]}. torch {run["versions"]["torch"]}, transformers {run["versions"]["transformers"]}. The command:
+`python -m ecg_r1 train nano --data FOLDERS`. {run["notes"]}
 
 ## What it reaches
 

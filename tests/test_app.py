@@ -252,7 +252,9 @@ def test_a_file_that_lacks_its_sampling_rate_is_refused_with_what_to_do(visit, t
     path = tmp_path / "no_rate.csv"
     path.write_text("I,II,V1,V2,V3,V4,V5,V6\n" + "0,0,0,0,0,0,0,0\n" * 5000)
     upload(page, path)
-    page.get_by_text("no_rate.csv does not state its sampling rate").wait_for()
+    said = "no_rate.csv does not state its sampling rate"
+    page.get_by_test_id("toast-text").filter(has_text=said).wait_for()
+    assert said in page.locator("#arm-both .status").inner_text()
 
 
 def test_stop_ends_the_model_and_says_so(visit, script):

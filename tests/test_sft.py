@@ -79,20 +79,24 @@ def test_arranging_by_length_keeps_every_sample_once(rows, processor):
     assert sum(mixed) <= 2  # three lengths, so at most two batches where they meet
 
 
+def tokens(processor, text):
+    return processor.tokenizer(text)["input_ids"]
+
+
 @pytest.fixture
 def one_token(processor):
-    """Logits that favour " 71" by 2 nats where " 72" is asked for."""
-    ids = {n: processor.tokenizer(f" {n}")["input_ids"][0] for n in (71, 72)}
-    logits = torch.zeros(1, 2, len(processor.tokenizer))
-    logits[0, 0, ids[71]] = 2.0
-    labels = torch.tensor([[NO_LOSS, ids[72]]])
-    return logits, labels
+    """Logits that favour " 71" by 2 nats where " 72" bpm is asked for; the unit is certain."""
+    (near,), (asked,), (unit,) = (tokens(processor, t) for t in (" 71", " 72", " bpm"))
+    logits = torch.zeros(1, 3, len(processor.tokenizer))
+    logits[0, 0, near] = 2.0
+    logits[0, 1, unit] = 100.0
+    return logits, torch.tensor([[NO_LOSS, asked, unit]])
 
 
 def test_without_options_the_loss_is_plain_cross_entropy(processor, one_token):
     logits, labels = one_token
     loss = TokenLoss(processor, SFTConfig(number_smoothing=0, label_weight=1))(logits, labels)
-    plain = torch.nn.functional.cross_entropy(logits[0, :1], labels[0, 1:])
+    plain = torch.nn.functional.cross_entropy(logits[0, :2], labels[0, 1:])
     torch.testing.assert_close(loss, plain)
 
 
@@ -106,7 +110,23 @@ def test_smoothing_forgives_a_near_miss_by_the_neighbours_share(processor, one_t
     offsets = np.arange(-20, 21)
     weights = np.exp(-0.5 * (offsets / 1.44) ** 2)
     share = weights[19] / weights.sum()
-    assert (exact - smooth).item() == pytest.approx(2.0 * share, rel=1e-3)
+    # The mean is over two tokens; the certain unit costs nothing either way.
+    assert (exact - smooth).item() == pytest.approx(2.0 * share / 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "measured"),
+    [
+        (" PR interval 164 ms (normal, 120 to 200).", [" 164"]),  # thresholds are exact
+        (" Heart rate 72 bpm. Sinus rhythm at 72 bpm.", [" 72"]),  # said again: exact
+        (" S in V1 7 mm and R in V5 or V6 9 mm, together 16 mm", [" 7", " 9", " 16"]),
+    ],
+)
+def test_only_first_statements_with_a_unit_are_smoothed(processor, text, measured):
+    loss = TokenLoss(processor, SFTConfig())
+    ids = torch.tensor([tokens(processor, text)])
+    found = ids[loss._measured(ids)].tolist()
+    assert [processor.tokenizer.decode([i]) for i in found] == measured
 
 
 def test_diagnoses_weigh_as_configured(processor):

@@ -189,6 +189,7 @@ def test_the_model_card_shows_the_numbers_of_the_run():
         "sft": {"minutes": 9, "environments": {"signal": 5}, "first_loss": 7, "last_loss": 1},
         "encoders": {"tower": {"seconds": 60}, "vision": {"seconds": 120}},
         "machine": "x",
+        "notes": "Trained on a train.",
         "versions": {"torch": "2", "transformers": "5"},
         "results": {"fold 8": dict.fromkeys(("signal", "image", "both", "constant"), arm)},
     }
