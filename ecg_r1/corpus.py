@@ -283,10 +283,11 @@ def _record(task: Task) -> tuple[ECG, tuple[str, ...]]:
 
 def _stretch(ecg: ECG, task: Task) -> ECG:
     """The record played up to 6 % slower or faster, and up to 5 % higher or lower."""
+    if np.isnan(ecg.signal).any():
+        raise ECGError(f"{ecg.source} has gaps, which stretching would fill: left out")
     rng = np.random.default_rng([task.variant, *task.sample_id.encode()])
     n_samples = round(ecg.signal.shape[1] * rng.uniform(0.94, 1.06))
-    filled = np.nan_to_num(ecg.signal)
-    signal = resample(filled, n_samples, axis=1)[:, :SAMPLES] * rng.uniform(0.95, 1.05)
+    signal = resample(ecg.signal, n_samples, axis=1)[:, :SAMPLES] * rng.uniform(0.95, 1.05)
     return replace(ecg, signal=signal, source=f"{ecg.source}, stretched")
 
 

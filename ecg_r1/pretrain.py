@@ -26,7 +26,7 @@ from ecg_r1.ecg import LEADS
 from ecg_r1.labels import LABELS
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.nano import GRID, MERGE
-from ecg_r1.page import LEFT_MM, RIGHT_MM, draw_page
+from ecg_r1.page import LEFT_MM, RIGHT_MM
 from ecg_r1.processing import ECGR1Processor, tower_input
 
 LABEL_INDEX = {label.text: i for i, label in enumerate(LABELS)}
@@ -305,44 +305,3 @@ def _replace(state: dict[str, Any], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     torch.save(state, file.with_suffix(".tmp"))
     file.with_suffix(".tmp").replace(file)
-
-
-# --- what an encoder has learned --------------------------------------------------------------
-
-
-def judge(
-    model: ECGR1ForConditionalGeneration,
-    processor: ECGR1Processor,
-    rows: Any,
-    folder: Path,
-    config: PretrainConfig,
-) -> dict[str, float]:
-    """Mean absolute errors of the heads on rows as they are, without augmentation."""
-    heads = new_heads(model, config.part)
-    state = torch.load(folder / f"{config.part}.pt", weights_only=True)["trained"]
-    heads.load_state_dict(
-        {k.removeprefix("heads."): v for k, v in state.items() if k.startswith("heads.")}
-    )
-    model.eval(), heads.eval()
-    errors = []
-    for row in rows:
-        batch = _plain_batch(row, processor, config)
-        with torch.inference_mode():
-            out = encode(model, heads, batch)["numbers"][0].float().numpy()
-        hr, pr, qrs, qt, axis, _ = row["numbers"]
-        told = 70 * 2 ** (out[0] / 2), out[1] * 40 + 160, out[2] * 20 + 95, out[3] * 50 + 390
-        off = (math.degrees(math.atan2(out[5], out[4])) - axis + 180) % 360 - 180
-        errors.append(
-            [abs(a - b) for a, b in zip(told, (hr, pr, qrs, qt), strict=True)] + [abs(off)]
-        )
-    names = ("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "axis_deg")
-    return dict(zip(names, np.nanmean(errors, axis=0).round(2).tolist(), strict=True))
-
-
-def _plain_batch(row: dict, processor: ECGR1Processor, config: PretrainConfig) -> dict:
-    ecg = row_ecg(row)
-    if config.part == "tower":
-        return {"ecg_values": torch.from_numpy(tower_input(ecg, processor.prompt))[None]}
-    image = draw_page(ecg, **processor.prompt.page)
-    seen = processor.image_processor(image, return_tensors="pt")
-    return {"pixel_values": seen["pixel_values"][None], "grid": seen["image_grid_thw"]}

@@ -205,6 +205,13 @@ def test_stretching_over_a_limit_changes_the_sinus_label(before, after, expected
     assert corpus._relabel(("sinus rhythm", "normal ecg"), before, after)[0] == expected
 
 
+def test_a_record_with_gaps_is_not_stretched():
+    signal = np.zeros((12, 5000), np.float32)
+    signal[2, 100:200] = np.nan
+    with pytest.raises(ECGError, match=r"a\.hea has gaps"):
+        corpus._stretch(ECG(signal, "a.hea"), Task("ptbxl", "a", variant=1))
+
+
 def test_a_record_that_fails_leaves_a_line_with_its_reason(tmp_path, monkeypatch):
     def fail(task):
         if task.record == "1":

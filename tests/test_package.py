@@ -91,6 +91,18 @@ def installed(tmp_path_factory):
     return target
 
 
+def run_far_away(code, installed, folder):
+    """What a script prints that sees the installed wheel and not the checkout."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
 @pytest.mark.slow
 def test_a_wheel_carries_the_assets_and_finds_them_from_any_folder(installed, tmp_path):
     code = (
@@ -98,17 +110,10 @@ def test_a_wheel_carries_the_assets_and_finds_them_from_any_folder(installed, tm
         "for path in sorted(shipped().rglob('*')):\n"
         "    print(path) if path.is_file() else None"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    told = run_far_away(code, installed, tmp_path)
     carried = {
         re.sub(r".*/ecg_r1/assets/", "", line)
-        for line in done.stdout.splitlines()
+        for line in told.splitlines()
         if line.startswith(str(installed))
     }
     here = {p.relative_to(ROOT / "assets") for p in (ROOT / "assets").rglob("*") if p.is_file()}
@@ -119,12 +124,5 @@ def test_a_wheel_carries_the_assets_and_finds_them_from_any_folder(installed, tm
 @pytest.mark.slow
 def test_the_shipped_model_loads_from_a_wheel_in_any_folder(installed, tmp_path):
     code = "import ecg_r1; print(ecg_r1.load_model('nano').model.config.name_or_path)"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == str(installed / "ecg_r1" / "assets" / "nano")
+    told = run_far_away(code, installed, tmp_path)
+    assert told.strip() == str(installed / "ecg_r1" / "assets" / "nano")
