@@ -61,6 +61,7 @@ LABELS: tuple[Label, ...] = (
         "427393009",
         "sinus rhythm with sinus arrhythmia; marked sinus arrhythmia",
     ),
+    _label("sinus pause", "rhythm", "", "5609005", "sinus arrest"),
     _label(
         "atrial fibrillation",
         "rhythm",
@@ -279,6 +280,7 @@ LABELS: tuple[Label, ...] = (
         "poor r progression; prwp; abnormal r wave progression; late precordial r progression;"
         "poor precordial r wave progression",
     ),
+    _label("dextrocardia", "chamber", "", "27637000", "situs inversus"),
     _label(
         "anterior myocardial infarction",
         "ischaemia",

@@ -663,11 +663,13 @@ RULES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 NOT_MEASURED: dict[str, str] = {
+    "sinus pause": "pauses are not told from dropped beats",
     "atrial flutter": "flutter waves are not measured",
     "paced rhythm": "pacing spikes are not measured",
     "second-degree av block": "the relation of single P waves to QRS is not measured",
     "third-degree av block": "the relation of single P waves to QRS is not measured",
     "wolff-parkinson-white syndrome": "delta waves are not measured",
+    "dextrocardia": "it is not told from exchanged arm electrodes",
     "posterior myocardial infarction": "the duration of R in V1 and V2 is not measured",
     "pericarditis": "the level of the PR segment is not measured",
     "early repolarisation": "notches at the end of the QRS are not measured",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import wfdb
 
-from benchmarks.measure import load, reference
+from benchmarks.measure import annotations, load, reference
 from ecg_r1.ecg import ECG, FS, LEADS
 from ecg_r1.measurement import frontal_axis, measure, qtc_bazett, qtc_fridericia
 from ecg_r1.simulate import HeartSpec, simulate
@@ -100,7 +100,10 @@ def test_fiducials_have_every_beat_lead_and_wave_in_order():
 
 @pytest.mark.parametrize("number", [1, 2, 5, 10, 20, 40, 70, 98])
 def test_ludb_records_agree_with_their_cardiologists(shared, number):
-    ecg, true = load(shared / "data/ludb", number), reference(shared / "data/ludb", number)
+    ecg, true = (
+        load(shared / "data/ludb", number),
+        reference(annotations(shared / "data/ludb", number)),
+    )
     m = measure(ecg)
     middle = m.leads.median()
     inside = m.rpeaks[(m.rpeaks > true["first"]) & (m.rpeaks < true["last"])]
@@ -113,7 +116,10 @@ def test_ludb_records_agree_with_their_cardiologists(shared, number):
 def test_mean_error_over_ten_ludb_records_stays_small(shared):
     folder, errors = shared / "data/ludb", []
     for number in range(11, 21):
-        true, middle = reference(folder, number), measure(load(folder, number)).leads.median()
+        true, middle = (
+            reference(annotations(folder, number)),
+            measure(load(folder, number)).leads.median(),
+        )
         errors.append([middle[f"{k}_ms"] - true[k] for k in ("pr", "qrs", "qt")])
     pr, qrs, qt = np.nanmean(np.abs(errors), axis=0)
     assert pr < 9

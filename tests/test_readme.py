@@ -28,9 +28,9 @@ def tree() -> list[str]:
     paths, folder = [], ""
     for line in drawn.splitlines():
         name = line.split()[0]
-        folder = folder if line.startswith(" ") else ""
-        paths.append(folder + name)
-        folder = name if name.endswith("/") else folder
+        inside = line.startswith(" ")
+        paths.append(folder + name if inside else name)
+        folder = folder if inside else name
     return paths
 
 
@@ -56,7 +56,7 @@ def test_every_path_of_the_tree_exists(path):
 
 
 def test_the_tree_names_every_module_in_import_order():
-    named = [path.removeprefix("ecg_r1/").removesuffix(".py") for path in tree()]
+    named = [path.removeprefix("ecg_r1/").removesuffix(".py").strip("/") for path in tree()]
     named = [name for name in named if name in ORDER]
     assert named == [name for name in ORDER if name in named]
     assert set(modules()) <= set(named)

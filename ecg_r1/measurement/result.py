@@ -1,0 +1,298 @@
+"""From marks to `Measurements`: per beat, per lead, over leads and over the record."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.signal import sosfiltfilt
+
+from ecg_r1.ecg import LEADS
+from ecg_r1.measurement import atrial, quality, values
+from ecg_r1.measurement.beats import MS, Rhythm
+from ecg_r1.measurement.complexes import PRE, SMOOTH, Complex, other_complexes
+from ecg_r1.measurement.marks import (
+    P_OFF,
+    P_ON,
+    mark,
+)
+from ecg_r1.measurement.record import Measurements
+from ecg_r1.measurement.table import fiducial_table, global_marks, wave_lags, with_global
+
+WIDE_MS, WIDER_MS = 110, 20  # a beat of another shape is wide: at least so long, and longer by
+
+# Half-widths in ms: a floor and a share of the leads' spread, of which 90 % of LUDB's errors
+# are covered (`benchmarks.measure` prints how many are).
+UNCERTAINTY = {"pr_ms": (8.0, 0.5), "qrs_ms": (9.0, 0.5), "qt_ms": (12.0, 0.5)}
+
+
+@dataclass
+class Marked:
+    """The record with its complexes marked."""
+
+    complex_: Complex
+    rhythm: Rhythm
+    trusted: np.ndarray  # leads that were marked
+    marks: np.ndarray  # (12, 9) on the dominant complex, samples from its start
+    spread: np.ndarray  # (12, 9) half-widths in samples
+    others: list[tuple[np.ndarray, np.ndarray]]  # beats and marks of the other shapes
+    p_present: bool | None
+    p_reason: str
+    flutter_bpm: float | None
+
+
+def mark_shapes(
+    complex_: Complex, rhythm: Rhythm, trusted: np.ndarray, fold: int | None
+) -> Marked:
+    """Marks on the complexes of all shapes, the dominant one first."""
+    others = other_complexes(complex_, rhythm)
+    raw = np.stack([complex_.raw, *(x for _, x in others)])
+    smooth = np.stack([complex_.smooth, *(sosfiltfilt(SMOOTH, x, axis=1) for x in raw[1:])])
+    single = complex_.noise * np.sqrt(max(1, complex_.stack.shape[0]))
+    noise = np.stack([complex_.noise, *(single for _ in others)])
+    marks, spread = mark(raw, smooth, noise, trusted, rhythm.typical_rr, fold=fold)
+    present, reason = atrial.p_present(complex_, rhythm, marks[0], spread[0], trusted)
+    fluttering = atrial.flutter_bpm(complex_, rhythm, marks[0], trusted)
+    if fluttering:
+        present, reason = False, f"flutter waves, {fluttering:.0f} a minute"
+    if not present:
+        marks[:, :, : P_OFF + 1] = np.nan
+    shapes = [(beats, one) for (beats, _), one in zip(others, marks[1:], strict=True)]
+    return Marked(
+        complex_, rhythm, trusted, marks[0], spread[0], shapes, present, reason, fluttering
+    )
+
+
+# --- every beat -------------------------------------------------------------------------------
+
+
+def beat_marks(marked: Marked) -> np.ndarray:
+    """Marks of every beat `(beats, 13, 9)` relative to its R, over leads last."""
+    rhythm = marked.rhythm
+    table = np.full((rhythm.beats.size, 13, 9), np.nan)
+    table[rhythm.dominant] = with_global(marked.marks)
+    for beats, own in marked.others:
+        table[beats] = with_global(own)
+    if marked.p_present:
+        _move_p(marked, table)
+    return table - PRE
+
+
+def _move_p(marked: Marked, table: np.ndarray) -> None:
+    """Moves P of every beat to where it lies; none where nothing looks like it, in place.
+
+    Small lags are left out: they are noise, and the complex's marks are better.
+    """
+    trusted, marks, rhythm = marked.trusted, marked.marks, marked.rhythm
+    on, off = (round(float(np.median(marks[trusted, i]))) for i in (P_ON, P_OFF))
+    lag, alike = wave_lags(
+        marked.complex_.record[trusted],
+        marked.complex_.smooth[trusted],
+        rhythm.beats,
+        (on - 8, off + 8),
+        reach=60,
+    )
+    lag = np.where((np.abs(lag) > 6) & (alike > 0.7), lag, 0)
+    table[:, :, : P_OFF + 1] += lag[:, None, None]
+    odd = rhythm.premature | ~rhythm.dominant
+    table[odd & (alike < 0.5), :, : P_OFF + 1] = np.nan
+
+
+def beat_classes(marked: Marked) -> tuple[str, ...]:
+    """Class of every beat, see `Measurements.beat_class`."""
+    rhythm = marked.rhythm
+    own_ms = _duration(marked.marks)
+    wide = np.zeros(rhythm.beats.size, bool)
+    wide[~rhythm.dominant] = rhythm.match[~rhythm.dominant] < 0.75
+    for beats, marks in marked.others:
+        length = _duration(marks)
+        wide[beats] = length >= WIDE_MS and length >= own_ms + WIDER_MS
+    names = (("dominant", "wide"), ("premature", "premature wide"))
+    return tuple(names[int(e)][int(w)] for e, w in zip(rhythm.premature, wide, strict=True))
+
+
+def _duration(marks: np.ndarray) -> float:
+    glob = global_marks(marks)
+    return (glob["qrs_off"] - glob["qrs_on"]) * MS
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def assemble(
+    signal: np.ndarray,
+    filled: np.ndarray,
+    drift_free: np.ndarray,
+    marked: Marked,
+    problems: dict[str, str],
+) -> Measurements:
+    """Everything that follows from the marks."""
+    rhythm = marked.rhythm
+    leads = lead_table(marked)
+    classes = beat_classes(marked)
+    found, missing = _headline(marked, classes)
+    per_beat = beat_marks(marked)
+    chest = leads.loc["V1":"V6"]
+    return Measurements(
+        **found,
+        rr_ms=tuple(rhythm.rr_ms.tolist()),
+        leads=leads,
+        rpeaks=rhythm.beats,
+        beat_class=classes,
+        fiducials=fiducial_table(per_beat, rhythm, signal.shape[1]),
+        pacing_spikes=quality.pacing_spikes(signal),
+        transition_lead=values.transition_lead(
+            chest["r_mv"].to_numpy(), chest["s_mv"].to_numpy()
+        ),
+        reversal=_reversal(leads),
+        uncertainty=_uncertainty(marked, leads),
+        unmeasurable=missing,
+        quality=problems,
+        lead_quality=quality.quality_table(signal, filled, drift_free),
+    )
+
+
+def _headline(
+    marked: Marked, classes: tuple[str, ...]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """All single values, and the reason for each that is missing."""
+    rhythm = marked.rhythm
+    glob = global_marks(marked.marks)
+    rr = rhythm.rr_ms
+    found, why = _intervals(glob, float(rr.mean()) if rr.size else np.nan, marked.p_reason)
+    more = (
+        _axes(marked, glob),
+        _counts(marked, classes),
+        _variability(rhythm),
+        _atria(marked, glob),
+    )
+    for part, reasons in more:
+        found |= part
+        why |= reasons
+    found |= {"p_present": marked.p_present, "regular": rhythm.regular}
+    why |= {"p_present": marked.p_reason, "regular": "fewer than three RR intervals"}
+    return found, {name: why[name] for name, value in found.items() if value is None}
+
+
+def _intervals(glob: dict[str, float], rr_ms: float, p_reason: str) -> tuple[dict, dict]:
+    """Headline intervals (ms, None when missing) and why they may be missing."""
+    pr, qrs, qt = (
+        (glob[stop] - glob[start]) * MS
+        for start, stop in (("p_on", "qrs_on"), ("qrs_on", "qrs_off"), ("qrs_on", "t_off"))
+    )
+    found = {"hr_bpm": 60000 / rr_ms, "pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt}
+    corrections = {
+        "qtc_ms": values.qtc_fridericia,
+        "qtc_bazett_ms": values.qtc_bazett,
+        "qtc_framingham_ms": values.qtc_framingham,
+        "qtc_hodges_ms": values.qtc_hodges,
+    }
+    found |= {name: correct(qt, rr_ms) for name, correct in corrections.items()}
+    why = dict.fromkeys(corrections, "no QT or no RR interval") | {
+        "hr_bpm": "a single beat has no rate",
+        "pr_ms": p_reason or "no P onset in three leads",
+        "qrs_ms": "no QRS bounds in three leads",
+        "qt_ms": "no T end in three leads",
+    }
+    return {n: None if np.isnan(v) else round(float(v), 1) for n, v in found.items()}, why
+
+
+def _axes(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
+    """Frontal axes of QRS, P and T in degrees."""
+    spans = {
+        "axis_deg": ("qrs_on", "qrs_off", "qrs_on"),
+        "p_axis_deg": ("p_on", "p_off", "p_on"),
+        "t_axis_deg": ("t_on", "t_off", "qrs_on"),
+    }
+    found = {
+        name: values.wave_axis(
+            marked.complex_, glob[on], glob[off], marked.trusted, glob[before]
+        )
+        for name, (on, off, before) in spans.items()
+    }
+    return found, {
+        "axis_deg": "no net QRS area in leads I and aVF",
+        "p_axis_deg": marked.p_reason or "no net P area in leads I and aVF",
+        "t_axis_deg": "no net T area in leads I and aVF",
+    }
+
+
+def _counts(marked: Marked, classes: tuple[str, ...]) -> tuple[dict, dict]:
+    """Premature beats; narrow ones mean nothing in fibrillation."""
+    fibrillating = marked.p_present is False and marked.rhythm.regular is False
+    found = {
+        "n_wide_premature": classes.count("premature wide"),
+        "n_narrow_premature": None if fibrillating else classes.count("premature"),
+    }
+    return found, {"n_narrow_premature": "irregular rhythm without P waves"}
+
+
+def _variability(rhythm: Rhythm) -> tuple[dict, dict]:
+    """Variability of the RR intervals between normal beats, in ms."""
+    rr = rhythm.normal_rr_ms
+    few = "fewer than three RR intervals between normal beats"
+    found = {"rr_sd_ms": None, "rmssd_ms": None}
+    if rr.size >= 3:
+        found["rr_sd_ms"] = round(float(np.std(rr)), 1)
+        found["rmssd_ms"] = round(float(np.sqrt(np.mean(np.diff(rr) ** 2))), 1)
+    return found, dict.fromkeys(found, few)
+
+
+def _atria(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
+    """P waves over the record, their rate and relation to QRS, flutter and fibrillation."""
+    parts = (marked.complex_, marked.rhythm, marked.marks, marked.trusted)
+    fluttering = marked.flutter_bpm
+    rest = atrial.without_qrst(*parts)
+    times = atrial.all_p_waves(
+        rest, marked.rhythm.beats, marked.complex_, marked.marks, marked.trusted
+    )
+    rate = 60000 / (float(np.median(np.diff(times))) * MS) if times.size >= 3 else None
+    wave = atrial.f_wave_mv(*parts)
+    found = {
+        "p_times": times,
+        "flutter_bpm": fluttering,
+        "atrial_bpm": fluttering or rate,
+        "av_relation": atrial.av_relation(times, marked.rhythm.beats, glob["qrs_on"] - PRE),
+        "f_wave_mv": None if np.isnan(wave) else round(wave, 4),
+        "grouped": atrial.grouped(marked.rhythm.rr_ms),
+    }
+    return found, {
+        "flutter_bpm": "no regular wave of 200-350 a minute between T and QRS",
+        "atrial_bpm": "fewer than three P waves",
+        "av_relation": "fewer than three P waves",
+        "f_wave_mv": "no room between T and QRS",
+        "grouped": "fewer than five RR intervals",
+    }
+
+
+def lead_table(marked: Marked) -> pd.DataFrame:
+    """`Measurements.leads`."""
+    rows = [
+        values.lead_values(x, marks, noise, marked.rhythm.typical_rr)
+        for x, marks, noise in zip(
+            marked.complex_.raw, marked.marks, marked.complex_.noise, strict=True
+        )
+    ]
+    columns = list(values.LEAD_COLUMNS)
+    return pd.DataFrame(rows, index=pd.Index(LEADS, name="lead"), columns=columns)
+
+
+def _reversal(leads: pd.DataFrame) -> str | None:
+    high = leads["r_mv"].fillna(0).to_numpy()
+    low = np.minimum(leads["q_mv"].fillna(0), leads["s_mv"].fillna(0)).to_numpy()
+    net = np.where(leads["qrs_ms"].isna(), np.nan, high + low)
+    return quality.reversal(net, leads["p_mv"].to_numpy(), leads["t_mv"].to_numpy(), high - low)
+
+
+def _uncertainty(marked: Marked, leads: pd.DataFrame) -> dict[str, float]:
+    """Half-widths of about 90 % from the leads' disagreement and the beats' number."""
+    wide = {}
+    for name, (floor, share) in UNCERTAINTY.items():
+        known = leads[name].to_numpy()
+        known = known[~np.isnan(known)]
+        if known.size >= 3:
+            spread = 1.48 * float(np.median(np.abs(known - np.median(known))))
+            wide[name] = round(float(np.hypot(floor, share * spread)), 1)
+    if marked.rhythm.rr_ms.size:
+        wide["hr_bpm"] = 0.3
+    return wide

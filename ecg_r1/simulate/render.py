@@ -1,0 +1,132 @@
+"""Ten seconds of the dipole: the waves of a heart laid at the times of its impulses."""
+
+import numpy as np
+
+from ecg_r1.ecg import FS
+from ecg_r1.simulate.heart import Heart
+from ecg_r1.simulate.loops import Loop
+from ecg_r1.simulate.rhythm import RECORD_MS, Impulses
+from ecg_r1.simulate.spec import HeartSpec
+from ecg_r1.simulate.torso import Torso
+
+STEP_MS = 1000 / FS
+N_SAMPLES = round(RECORD_MS / STEP_MS)
+REACH = 3.3  # standard deviations after which a bump is nothing (0.4 %)
+# Share of the dipole that breathing moves, and that changes from beat to beat by chance:
+# PTB-XL's normal records vary by 2 % in common and by 3-6 % a lead.
+BREATH_SHARE, CHANCE_SHARE = 0.035, 0.012
+RESTITUTION = 0.2  # exponent with which a beat's JT follows the RR before it
+TIMES_MS = np.arange(N_SAMPLES) * STEP_MS
+
+
+def stretches(impulses: Impulses, rr_ms: float) -> np.ndarray:
+    """How much longer than usual each beat's recovery takes, after the RR before it.
+
+    Args:
+        impulses: Their times.
+        rr_ms: The interval at which recovery takes its usual time.
+    """
+    return np.clip((impulses.rr_before() / rr_ms) ** RESTITUTION, 0.8, 1.15)
+
+
+def render(
+    spec: HeartSpec,
+    heart: Heart,
+    impulses: Impulses,
+    scales: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The dipole `(3, samples)` in mV at 500 Hz."""
+    gains = _gains(spec, impulses, rng)
+    waves = rng.standard_normal((3, 2, 12))
+    phases = rng.uniform(0, 2 * np.pi, 6)
+    record = np.zeros((3, N_SAMPLES), np.float32)
+    for number, form in enumerate(heart.forms):
+        own = impulses.forms == number
+        at, gain, scale = impulses.qrs[own], gains[:, own], scales[own]
+        _lay(record, form.qrs, at, gain, np.ones(len(at)))
+        _lay(record, form.recovery, at + form.qrs_ms, gain, scale)
+        if np.any(form.u.vectors):
+            _lay(record, form.u, at + form.qrs_ms, gain, scale)
+    for kind, atria in enumerate(heart.atria):
+        own = impulses.p_kinds == kind
+        if own.any():
+            ones = np.ones(int(own.sum()))
+            _lay(
+                record, atria.loop, impulses.p[own], 1 + 0.04 * np.tile(ones - 1, (3, 1)), ones
+            )
+    if spec.rhythm == "atrial flutter":
+        record += _flutter_waves(spec, heart.torso, impulses)
+    elif spec.rhythm == "atrial fibrillation":
+        record += _fibrillation_waves(spec, heart.torso, waves, phases)
+    return _spiked(record, impulses.spikes)
+
+
+def _gains(spec: HeartSpec, impulses: Impulses, rng: np.random.Generator) -> np.ndarray:
+    """Size of each beat along x, y, z."""
+    shift = rng.uniform(0, 2 * np.pi, (3, 1))
+    chance = rng.standard_normal((3, 160))[:, : len(impulses.qrs)]
+    phase = 2 * np.pi * impulses.qrs * spec.breaths_per_min / 60000 + shift
+    return 1 + BREATH_SHARE * np.sin(phase) + CHANCE_SHARE * chance
+
+
+def _lay(
+    record: np.ndarray, loop: Loop, onsets: np.ndarray, gains: np.ndarray, scales: np.ndarray
+) -> None:
+    """Adds a wave to the record at each onset (ms), stretched and multiplied beat by beat."""
+    low = float((loop.centres - REACH * loop.widths).min())
+    high = float((loop.centres + REACH * loop.widths).max())
+    begin = np.ceil((onsets + low * scales) / STEP_MS).astype(int)
+    n = int((high - low) * scales.max(initial=1.0) / STEP_MS) + 1
+    seen = np.flatnonzero((begin + n > 0) & (begin < N_SAMPLES))
+    if not seen.size:
+        return
+    begin = begin[seen]
+    times = (begin[:, None] + np.arange(n)) * STEP_MS - onsets[seen, None]
+    times /= scales[seen, None]
+    wave = loop.at(times.astype(np.float32)).astype(np.float32)
+    wave *= gains[:, seen, None].astype(np.float32)
+    for k, start in enumerate(begin.tolist()):
+        a, b = max(start, 0), min(start + n, N_SAMPLES)
+        record[:, a:b] += wave[:, k, a - start : b - start]
+
+
+def _flutter_waves(spec: HeartSpec, torso: Torso, impulses: Impulses) -> np.ndarray:
+    """A sawtooth without a level line between, `f_wave_mv` high in II."""
+    turns = np.interp(TIMES_MS, impulses.flutter, np.arange(len(impulses.flutter)))
+    angle = 2 * np.pi * turns
+    # Down slowly and up fast in the inferior leads: counter-clockwise circuit.
+    saw = -(np.sin(angle) + 0.45 * np.sin(2 * angle) + 0.22 * np.sin(3 * angle))
+    second = np.sin(angle + 0.9) + 0.3 * np.sin(2 * angle)
+    wave = np.outer([0.05, 0.85, -0.05], saw) + np.outer([-0.08, 0.1, -0.3], second)
+    return wave * spec.f_wave_mv / max(np.abs(torso.field[1] @ wave).max(), 1e-9)
+
+
+def _fibrillation_waves(
+    spec: HeartSpec, torso: Torso, drawn: np.ndarray, phases: np.ndarray
+) -> np.ndarray:
+    """Several wavelets, 350-500 a minute, each with its own wandering rate and size.
+
+    Their amplitude is that of V1 from trough to crest, two standard deviations each way.
+    """
+    slow = 2 * np.pi * np.outer(np.arange(1, 7) * 0.17, TIMES_MS / 1000)
+    course = np.concatenate([np.cos(slow), np.sin(slow)])  # (12, samples)
+    # Main activity near V1, in the right atrium; the rest seen below and from the left.
+    directions = np.array([[-0.20, 0.25, -0.85], [0.10, 0.45, 0.20], [0.25, 0.10, -0.30]])
+    record = np.zeros((3, N_SAMPLES))
+    for k, direction in enumerate(directions):
+        bend, swell = 0.35 * drawn[k] @ course
+        rate = (6.0 + 0.5 * phases[k] / np.pi + 0.55 * k) * (1 + 0.16 * bend)
+        angle = np.cumsum(2 * np.pi * rate * STEP_MS / 1000) + phases[3 + k]
+        shape = np.sin(angle) + 0.40 * np.sin(2 * angle + phases[k]) + 0.15 * np.sin(3 * angle)
+        record += np.outer(direction, shape * np.clip(1 + 0.55 * swell, 0.1, None) / (1 + k))
+    return record * spec.f_wave_mv / max(4 * (torso.field[2] @ record).std(), 1e-9)
+
+
+def _spiked(record: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+    """Stimuli of 0.5 ms as a cardiograph's filter leaves them: one or two samples."""
+    for at in np.round(spikes / STEP_MS).astype(int):
+        if 0 <= at < N_SAMPLES - 1:
+            record[:, at] += np.float32([0.55, -0.80, 0.35])
+            record[:, at + 1] += np.float32([0.18, -0.26, 0.12])
+    return record
