@@ -116,6 +116,7 @@ class Case:
     marks: pd.DataFrame  # columns lead, wave, onset, peak, offset of the tool
     values: dict[str, float]  # hr, pr, qrs, qt, qtcf and the headline's under global_
     seconds: float
+    widths: dict[str, float] = field(default_factory=dict)  # `Measurements.uncertainty`
 
 
 def rate_inside(rpeaks: np.ndarray, span: tuple[float, float]) -> float:
@@ -177,7 +178,8 @@ def cases(folder: Path, numbers: range, few: int) -> tuple[list[Case], list[Case
         spent = time.perf_counter() - start
         signal = ecg.signal.astype(float)
         values = ours(result, span)
-        mine.append(Case(number, signal, table, true, result.fiducials, values, spent))
+        marks, widths = result.fiducials, result.uncertainty
+        mine.append(Case(number, signal, table, true, marks, values, spent, widths))
         if len(theirs) < few:
             start = time.perf_counter()
             with warnings.catch_warnings():
@@ -397,7 +399,18 @@ def ludb_lines(folder: Path, numbers: range, few: int) -> Iterator[str]:
         yield from level_lines(records)
     yield "\nheadline"
     yield from headline_lines(mine, folder)
+    yield from uncertainty_lines(mine)
     yield from speed_lines(mine, theirs)
+
+
+def uncertainty_lines(records: list[Case]) -> Iterator[str]:
+    """How many records have the cardiologists' value within the stated uncertainty."""
+    for name in ("pr", "qrs", "qt"):
+        wide = np.array([case.widths.get(f"{name}_ms", np.nan) for case in records])
+        error = np.array([case.values[f"global_{name}"] - case.true[name] for case in records])
+        known = ~np.isnan(wide + error)
+        inside = (np.abs(error[known]) <= wide[known]).mean()
+        yield f"{name}: {inside:.0%} within the uncertainty, {np.median(wide[known]):.0f} ms"
 
 
 def speed_lines(mine: list[Case], theirs: list[Case]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from ecg_r1.simulate.population import spec_of
 
 IDEAL = Recording(wander_mv=0, emg_mv=0, adc_uv=0, high_pass_hz=0, low_pass_hz=None)
 # The mean heart on an ideal machine, regular, without U.
-QUIET = HeartSpec(variation=0, rr_variation=0, u_mv=0, recording=IDEAL)
+QUIET = HeartSpec(variation=0, rr_variation=0, beat_variation=0, u_mv=0, recording=IDEAL)
 ONLY_QRS = replace(QUIET, p_mv=0.0, t_gain=0.0)
 ONLY_T = replace(QUIET, p_mv=0.0, qrs_gain=1e-6)
 ONLY_P = replace(QUIET, qrs_gain=1e-6, t_gain=0.0, p_mv=0.2)
@@ -59,10 +59,15 @@ def test_limb_leads_obey_einthoven_and_goldberger_in_every_noisy_record(balance)
         assert np.abs(avf - (ii + iii) / 2).max() <= 0.0011
 
 
-def test_the_clean_leads_are_one_dipole_seen_from_twelve_places():
-    ecg = simulate(replace(QUIET, variation=1), 3)
-    powers = np.linalg.svd(ecg.signal[[0, 1, 6, 7, 8, 9, 10, 11]], compute_uv=False) ** 2
-    assert powers[3:].sum() < 1e-9 * powers.sum()
+def test_the_mean_heart_is_one_dipole_and_a_patient_nearly_one():
+    """Beyond three components: nothing, and the 0.1 to 0.3 % of PTB-XL's normal records."""
+    beyond = []
+    for variation in (0, 1):
+        ecg = simulate(replace(QUIET, variation=variation), 3)
+        powers = np.linalg.svd(ecg.signal[[0, 1, 6, 7, 8, 9, 10, 11]], compute_uv=False) ** 2
+        beyond.append(powers[3:].sum() / powers.sum())
+    assert beyond[0] < 1e-9
+    assert 3e-4 < beyond[1] < 5e-3
 
 
 # ---------------------------------------------------------------- marks, by the mathematics
@@ -80,13 +85,13 @@ def test_a_wave_begins_and_ends_at_the_stated_share_of_its_peak_in_every_lead(sp
     for lead in LEADS:
         marks = rows(ecg, wave, lead).iloc[2]
         x = np.abs(ecg.lead(lead))
-        if np.isnan(marks.onset) or x.max() < 0.2 * np.abs(ecg.signal).max():
-            continue  # breathing turns the heart a little: a small projection changes shape
+        if np.isnan(marks.onset):
+            continue
         peak = x[round(marks.onset) : round(marks.offset) + 1].max()
         edges = [marks.offset] if wave == "T" else [marks.onset, marks.offset]
         for edge in edges:  # T's onset is that of T alone, without the ST segment
             assert np.interp(edge, time, x) == pytest.approx(
-                EDGE[wave] * peak, abs=float(0.03 * peak)
+                EDGE[wave] * peak, abs=float(0.015 * peak)
             )
         before, after = round(edges[0]) - 40, round(edges[-1]) + 2
         assert x[after : after + 40].max() < (EDGE[wave] + 0.02) * peak
@@ -174,10 +179,11 @@ def test_rr_is_sixty_over_the_rate(hr):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_dialled_axis_is_the_axis_of_the_clean_leads(axis, seed):
     ecg = simulate(replace(ONLY_QRS, axis_deg=axis, variation=1), seed)
-    net = {lead: ecg.lead(lead)[:4800].sum() for lead in ("I", "aVF")}  # nothing but QRS
+    start = round(ecg.truth.qrs_onsets[2]) - 50  # a whole beat with nothing but QRS
+    net = {lead: ecg.lead(lead)[start : start + 300].sum() for lead in ("I", "aVF")}
     seen = np.degrees(np.arctan2(2 * net["aVF"], np.sqrt(3) * net["I"]))
     assert abs((ecg.truth.axis_deg - axis + 180) % 360 - 180) < 1
-    assert abs((seen - axis + 180) % 360 - 180) < 5  # breathing moves each beat a little
+    assert abs((seen - axis + 180) % 360 - 180) < 1
 
 
 def test_true_amplitudes_are_those_of_the_clean_trace():
@@ -312,7 +318,7 @@ def test_t_points_away_from_the_qrs_of_a_pvc():
         if abs(qrs) > 0.6:
             opposed.append(qrs * (ecg.lead(lead)[round(t.peak)] - one[0]) < 0)
     assert len(opposed) >= 4
-    assert np.mean(opposed) > 0.8
+    assert np.mean(opposed) > 0.7
 
 
 def test_multiform_pvcs_have_two_shapes_and_uniform_ones_a_single_one():
@@ -409,6 +415,7 @@ def test_mobitz_ii_drops_beats_without_warning(ratio):
 @pytest.mark.parametrize(("escape", "wide"), [("junctional", False), ("ventricular", True)])
 def test_in_complete_block_atria_and_ventricles_go_apart(escape, wide):
     spec = replace(QUIET, av_block="third degree", escape=escape, escape_bpm=36, hr_bpm=85)
+    spec = replace(spec, qrs_ms=150 if wide else 90)
     truth = simulate(spec, 2).truth
     assert truth.hr_bpm == pytest.approx(36)
     assert truth.atrial_bpm == pytest.approx(85)
@@ -481,7 +488,7 @@ def test_right_bundle_branch_block_ends_forward_and_to_the_right():
 
 def test_left_bundle_branch_block_is_wide_and_negative_in_v1():
     for seed in range(5):
-        spec = replace(QUIET, conduction="lbbb", qrs_ms=150, qt_ms=430, variation=0.5)
+        spec = replace(QUIET, conduction="lbbb", qrs_ms=150, qt_ms=430, variation=0.3)
         ecg = simulate(spec, seed)
         v1, v6 = beat(ecg, "V1")[:76], beat(ecg, "V6")[:76]
         assert v1.sum() < 0

@@ -8,22 +8,14 @@ true. `population` draws believable patients.
 import numpy as np
 
 from ecg_r1.ecg import ECG
-from ecg_r1.simulate.diagnoses import diagnose
-from ecg_r1.simulate.heart import Heart, draw_heart, under_potassium
+from ecg_r1.simulate.heart import draw_heart, under_potassium
 from ecg_r1.simulate.population import BALANCES, sample_spec
-from ecg_r1.simulate.recording import Recording, describe, record
-from ecg_r1.simulate.render import N_SAMPLES, STEP_MS, render, stretches
-from ecg_r1.simulate.rhythm import RECORD_MS, Impulses, fire
+from ecg_r1.simulate.recording import Recording, record
+from ecg_r1.simulate.render import render, stretches
+from ecg_r1.simulate.rhythm import fire
 from ecg_r1.simulate.spec import CONDUCTIONS, RHYTHMS, HeartSpec
 from ecg_r1.simulate.torso import TERRITORIES
-from ecg_r1.simulate.truth import (
-    Truth,
-    atrial_rate,
-    axes,
-    lay_marks,
-    lead_values,
-    pr_interval,
-)
+from ecg_r1.simulate.truth import Truth
 
 __all__ = [
     "BALANCES",
@@ -69,50 +61,12 @@ def simulate(spec: HeartSpec, seed: int = 0) -> ECG:
     heart = draw_heart(moved, of_heart)
     impulses = fire(moved, of_rhythm)
     scales = stretches(impulses, moved.rr_ms)
-    dipole = render(moved, heart, impulses, scales, of_beats)
-    eight = heart.torso.field.astype(np.float32) @ dipole.astype(np.float32)
+    eight = render(moved, heart, impulses, scales, of_beats)
     return ECG(
         signal=record(eight, spec.recording, of_recording),
         source="simulated",
         source_fs=spec.recording.fs,
         age_years=spec.age_years,
         sex=spec.sex,
-        truth=_truth(moved, heart, impulses, scales),
-    )
-
-
-def _truth(spec: HeartSpec, heart: Heart, impulses: Impulses, scales: np.ndarray) -> Truth:
-    laid = lay_marks(heart, impulses, scales)
-    inside = impulses.qrs[(impulses.qrs >= 0) & (impulses.qrs < RECORD_MS)]
-    rr_ms = np.diff(inside)
-    hr_bpm = 60000 / float(rr_ms.mean()) if rr_ms.size else spec.hr_bpm
-    axis_deg, p_axis_deg, t_axis_deg = axes(heart)
-    values = lead_values(heart)
-    atrial_bpm = atrial_rate(impulses)
-    spikes = impulses.spikes / STEP_MS
-    return Truth(
-        rhythm=spec.rhythm,
-        hr_bpm=hr_bpm,
-        atrial_bpm=atrial_bpm,
-        pr_ms=pr_interval(spec, impulses),
-        qrs_ms=heart.forms[0].qrs_ms,
-        qt_ms=heart.forms[0].qt_ms,
-        axis_deg=axis_deg,
-        p_axis_deg=p_axis_deg,
-        t_axis_deg=t_axis_deg,
-        diagnoses=diagnose(
-            spec,
-            rr_ms=rr_ms,
-            hr_bpm=hr_bpm,
-            atrial_bpm=atrial_bpm,
-            axis_deg=axis_deg,
-            values=values,
-        ),
-        faults=describe(spec.recording),
-        lead_values=values,
-        beat_marks=laid.beat_marks,
-        beat_forms=laid.beat_forms,
-        p_waves=laid.p_waves,
-        spikes=spikes[(spikes >= 0) & (spikes < N_SAMPLES)],
-        spans=laid.spans,
+        truth=Truth(moved, heart, impulses, scales),
     )

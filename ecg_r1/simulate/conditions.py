@@ -84,6 +84,11 @@ def _all(*draws: Draw) -> Draw:
     return draw
 
 
+def _usual_rate(rng: np.random.Generator) -> Dials:
+    """Resting rates as in PTB-XL, mean 69 bpm, without the slow ones."""
+    return {"hr_bpm": float(np.clip(np.exp(rng.normal(4.25, 0.14)), 60.5, 99))}
+
+
 def _ratios(rng: np.random.Generator) -> Dials:
     """A variable block of the AV node in flutter."""
     ratios = [(2, 4), (2, 3, 4), (3, 4)][int(rng.integers(3))]
@@ -181,9 +186,9 @@ def _rvh(rng: np.random.Generator) -> Dials:
 
 CATALOGUE: tuple[Condition, ...] = (
     # Rhythm
-    Condition("sinus rhythm", "rhythm", "sinus rhythm", _is(hr_bpm=(61.0, 98.0)), 30, 760),
+    Condition("sinus rhythm", "rhythm", "sinus rhythm", _usual_rate, 30, 660),
     Condition("sinus bradycardia", "rhythm", "sinus bradycardia",
-              _is(hr_bpm=(40.0, 58.0)), 5, 60),
+              _is(hr_bpm=(42.0, 59.4)), 5, 160),
     Condition("sinus tachycardia", "rhythm", "sinus tachycardia",
               _is(hr_bpm=(103.0, 145.0)), 6, 40),
     Condition("respiratory sinus arrhythmia", "rhythm", "sinus arrhythmia",
@@ -245,7 +250,8 @@ CATALOGUE: tuple[Condition, ...] = (
                   escape_bpm=(40.0, 56.0), rr_variation=(0.005, 0.02)), 1.5, 0.5),
     Condition("complete AV block, ventricular escape", "rhythm", "third-degree av block",
               _is(hr_bpm=(70.0, 100.0), av_block="third degree", escape="ventricular",
-                  escape_bpm=(28.0, 40.0), rr_variation=(0.005, 0.02)), 1.5, 0.5),
+                  escape_bpm=(28.0, 40.0), qrs_ms=(140.0, 168.0),
+                  rr_variation=(0.005, 0.02)), 1.5, 0.5),
     # Ectopy
     Condition("no ectopy", "ectopy", "", _is(), 74, 930),
     Condition("PAC", "ectopy", "premature atrial complexes",

@@ -35,12 +35,17 @@ _COMPONENTS = np.array(_HEARTS["normal"]["components"])
 # A row of the fit: vectors of QRS, of ST and T, of P, then the lead field.
 _ENDS = np.cumsum([3 * len(QRS_CENTRES), 3 * len(T_CENTRES), 3 * len(P_CENTRES)])
 _MEAN_QRS = _NORMAL["mean"][: _ENDS[0]].reshape(-1, 3)
+# Near-field of a patient's QRS, T and P, of the size of their bumps: leaves 0.15, 0.1 and 1 %
+# of the power beyond three components, as in PTB-XL's normal records.
+NEAR = (0.15, 0.06, 0.15)
 FARTHEST = 1.8  # standard deviations of a drawn patient's components
 
 # Loops of blocks. Fitted means where PTB-XL has enough records; drawn after Surawicz B,
 # Knilans T 2008, Chou's Electrocardiography, where it has not.
 _BLOCKS = {
-    "lafb": evenly(QRS_CENTRES, QRS_WIDTH, np.array(_HEARTS["blocks"]["lafb"]["qrs"])),
+    # The mean blurs its start, which goes down and to the right: q in aVL, r in III.
+    "lafb": evenly(QRS_CENTRES, QRS_WIDTH, np.array(_HEARTS["blocks"]["lafb"]["qrs"]))
+    + evenly(np.array([0.18]), 0.06, np.array([[-0.12, 0.14, 0.0]])),
     "lpfb": evenly(
         np.array([0.27, 0.42, 0.57, 0.73]),
         0.085,
@@ -98,9 +103,9 @@ GROWTH_STEPS = 5  # by a tenth each, towards an axis that turning alone cannot r
 LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 _SCAR_TIMES, _SCAR_COURSE = np.array([0.12, 0.27, 0.42, 0.57]), np.array([0.55, 1, 0.75, 0.2])
 
-_QRS_GRID = np.linspace(-0.6, 1.7, 461)
-_T_GRID = np.linspace(-0.4, 1.6, 401)
-_P_GRID = np.linspace(-0.7, 1.7, 301)
+_QRS_GRID = np.linspace(-0.6, 1.7, 185)
+_T_GRID = np.linspace(-0.4, 1.6, 121)
+_P_GRID = np.linspace(-0.7, 1.7, 97)
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,7 @@ class _Patient:
     qrs: np.ndarray  # vectors of its bumps, (bumps, 3)
     recovery: np.ndarray  # the same of ST and T
     p: np.ndarray
+    near: tuple[np.ndarray, ...]  # of QRS, of ST and T, and of P, (bumps, 8) each
 
 
 def _draw_patient(spec: HeartSpec, rng: np.random.Generator) -> _Patient:
@@ -165,8 +171,21 @@ def _draw_patient(spec: HeartSpec, rng: np.random.Generator) -> _Patient:
     lead_field[2:] = spec.front_gain * lead_field[2:] @ rotate(radians(spec.rotation_deg))
     if spec.dextrocardia:
         lead_field[:, 0] *= -1
-    waves = np.split(row[: _ENDS[2]], _ENDS[:2])
-    return _Patient(Torso(lead_field), *(wave.reshape(-1, 3) for wave in waves))
+    qrs, recovery, p = (x.reshape(-1, 3) for x in np.split(row[: _ENDS[2]], _ENDS[:2]))
+    near = tuple(
+        _draw_near(wave, spec.variation * share, rng)
+        for wave, share in zip((qrs, recovery, p), NEAR, strict=True)
+    )
+    return _Patient(Torso(lead_field), qrs, recovery, p, near)
+
+
+def _draw_near(vectors: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+    """What V1-V6 see beyond the dipole, `(bumps, 8)`; the limbs are too far away for it."""
+    # Neighbouring moments of a wave come from neighbouring places.
+    drawn = rng.standard_normal((len(vectors) + 1, 8))
+    near = size * np.linalg.norm(vectors, axis=1)[:, None] * (drawn[1:] + drawn[:-1]) / sqrt(2)
+    near[:, :2] = 0
+    return near
 
 
 def under_potassium(spec: HeartSpec) -> HeartSpec:
@@ -190,7 +209,7 @@ def under_potassium(spec: HeartSpec) -> HeartSpec:
         t_gain=spec.t_gain * (1 + 0.8 * min(high, 2.5)) * max(1 - 0.55 * low, 0.1),
         p_mv=None if higher == 0 else (spec.p_mv or 0.1) * max(1 - higher / 1.5, 0.0),
         pr_ms=min(spec.pr_ms + 35 * higher, 0.6 * spec.rr_ms),
-        qrs_ms=spec.qrs_ms + 40 * highest,
+        qrs_ms=spec.qrs_ms + 60 * highest,
         qt_ms=min(spec.qt_ms + 25 * highest, 0.95 * spec.rr_ms),
         u_mv=spec.u_mv + 0.14 * low,
         st_elevation_mv={**spec.st_elevation_mv, **added} if low else spec.st_elevation_mv,
@@ -213,7 +232,7 @@ def _gained(loop: Loop, spec: HeartSpec) -> Loop:
 
 def _own_loop(patient: _Patient) -> Loop:
     """This patient's QRS by the normal way, in template time."""
-    return evenly(QRS_CENTRES, QRS_WIDTH, patient.qrs)
+    return replace(evenly(QRS_CENTRES, QRS_WIDTH, patient.qrs), near=patient.near[0])
 
 
 def _conduct(spec: HeartSpec, patient: _Patient) -> tuple[Loop, Loop]:
@@ -291,7 +310,7 @@ def _sharpened(loop: Loop, sharpness: float) -> Loop:
     centres, widths, middle = loop.centres.copy(), loop.widths.copy(), T_CENTRES[4]
     centres[T_FIRST:] = middle + (centres[T_FIRST:] - middle) / sharpness
     widths[T_FIRST:] /= sharpness
-    return Loop(centres, widths, loop.vectors)
+    return replace(loop, centres=centres, widths=widths)
 
 
 def _secondary(extra_area: np.ndarray, jt_ms: float) -> np.ndarray:
@@ -301,22 +320,24 @@ def _secondary(extra_area: np.ndarray, jt_ms: float) -> np.ndarray:
     return np.outer(_SECONDARY, -GRADIENT * extra_area / unit)
 
 
-def _t_loop(spec: HeartSpec, torso: Torso, own: np.ndarray, extra: np.ndarray) -> Loop:
+def _t_loop(spec: HeartSpec, torso: Torso, patient: _Patient, extra: np.ndarray) -> Loop:
     """T of the dials in template time, without the ST level.
 
     Args:
         spec: The dials.
         torso: The patient's.
-        own: `(6, 3)` vectors of the patient's ST and T.
+        patient: Whose ST and T it is.
         extra: `(6, 3)` vectors that follow the QRS (secondary change, strain).
     """
-    vectors = own * (spec.t_gain * (1 - 0.4 * spec.digoxin)) + extra
+    gain = spec.t_gain * (1 - 0.4 * spec.digoxin)
+    vectors = gain * patient.recovery + extra
     if spec.t_axis_deg is not None:
         angle = torso.turn_to(vectors.sum(0), np.zeros(3), spec.t_axis_deg)
         vectors = vectors @ turn(angle).T
-    loop = _sharpened(evenly(T_CENTRES, T_WIDTH, vectors), spec.t_sharpness)
+    plain = replace(evenly(T_CENTRES, T_WIDTH, vectors), near=gain * patient.near[1])
+    loop = _sharpened(plain, spec.t_sharpness)
     if spec.t_wave_mv:
-        course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]))
+        course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]), near=None)
         peak = _T_GRID[course.at(_T_GRID)[0].argmax()]
         at_peak = course.at(np.array([peak]))[0, 0]
         dipole = loop.at(np.array([peak]))[:, 0]
@@ -340,25 +361,26 @@ def _st_vectors(spec: HeartSpec, torso: Torso, jt_ms: float, main: np.ndarray) -
 def _recovery(
     spec: HeartSpec,
     torso: Torso,
-    own: np.ndarray,
+    patient: _Patient,
     *,
     qrs: Loop,
     extra_area: np.ndarray,
     jt_ms: float,
 ) -> tuple[Loop, Marks]:
     """ST and T in ms from J, and T's marks; T ends `jt_ms` after J by the rule over leads."""
-    t_loop = _t_loop(spec, torso, own, _secondary(extra_area, jt_ms))
+    t_loop = _t_loop(spec, torso, patient, _secondary(extra_area, jt_ms))
     marks = find_marks(t_loop, torso.twelve(), "T", _T_GRID, first=T_FIRST)
     scale = jt_ms / marks.offset
-    level = evenly(T_CENTRES, T_WIDTH, _st_vectors(spec, torso, jt_ms, qrs.area))
-    both = t_loop + level if np.any(level.vectors) else t_loop
-    return both.timed(0.0, scale), marks.timed(0.0, scale)
+    if spec.st_elevation_mv or spec.digoxin:
+        level = _st_vectors(spec, torso, jt_ms, qrs.area)
+        t_loop = t_loop + evenly(T_CENTRES, T_WIDTH, level)
+    return t_loop.timed(0.0, scale), marks.timed(0.0, scale)
 
 
 def _u_loop(spec: HeartSpec, torso: Torso, jt_ms: float) -> Loop:
     """U, some 90 ms behind the end of T."""
     vector = torso.towards({"V3": spec.u_mv})
-    return Loop(np.array([jt_ms + 85.0]), np.array([28.0]), vector[None])
+    return Loop(np.array([jt_ms + 90.0]), np.array([36.0]), vector[None])
 
 
 def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
@@ -376,9 +398,7 @@ def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
     elif spec.strain:
         extra = spec.strain * qrs.area
     jt_ms = spec.qt_ms - spec.qrs_ms
-    recovery, t_marks = _recovery(
-        spec, torso, patient.recovery, qrs=qrs, extra_area=extra, jt_ms=jt_ms
-    )
+    recovery, t_marks = _recovery(spec, torso, patient, qrs=qrs, extra_area=extra, jt_ms=jt_ms)
     if spec.j_wave_mv:
         vector = torso.towards(spec.j_wave_mv)
         qrs = qrs + Loop(np.array([spec.qrs_ms + 6.0]), np.array([8.0]), vector[None])
@@ -413,12 +433,12 @@ def _ectopic_form(
     recovery, t_marks = _recovery(
         plain,
         patient.torso,
-        patient.recovery,
+        patient,
         qrs=qrs,
         extra_area=qrs.area - normal,
         jt_ms=jt_ms,
     )
-    u = _u_loop(spec, patient.torso, jt_ms).times(0.0)
+    u = _u_loop(spec, patient.torso, jt_ms)
     return Form(qrs, recovery, u, marks, t_marks, qrs_ms, qrs_ms + jt_ms)
 
 
@@ -427,12 +447,11 @@ def _ectopic_form(
 
 def _atria(spec: HeartSpec, torso: Torso, own: np.ndarray, axis_deg: float | None) -> Atria:
     """A P wave on an axis; None leaves the patient's own."""
-    loop = evenly(P_CENTRES, P_WIDTH, own)
+    loop = own
     if axis_deg is not None:
         loop = loop.turned(turn(torso.turn_to(loop.area, np.zeros(3), axis_deg)))
     if spec.p_mv is not None:
-        upright = evenly(P_CENTRES, P_WIDTH, own)
-        height = np.abs(torso.field[1] @ upright.at(_P_GRID)).max()
+        height = np.abs(torso.field[1] @ own.at(_P_GRID)).max()
         loop = loop.times(spec.p_mv / max(height, 0.02))
     if spec.p_terminal_mv:
         back = torso.towards({"V1": -spec.p_terminal_mv, "II": 0.0})
@@ -442,8 +461,10 @@ def _atria(spec: HeartSpec, torso: Torso, own: np.ndarray, axis_deg: float | Non
     loop, marks = loop.timed(marks.onset, scale), marks.timed(marks.onset, scale)
     if spec.pr_depression_mv:
         low = torso.towards({"II": -spec.pr_depression_mv, "V5": -0.7 * spec.pr_depression_mv})
-        centre, width = spec.pr_ms, max(0.45 * (spec.pr_ms - 0.6 * spec.p_ms), 15.0)
-        loop = loop + Loop(np.array([centre]), np.array([width]), low[None])
+        # The atria recover slowly: lowest at the QRS, which hides it.
+        late, width = 60.0, 80.0
+        recovery = Loop(np.array([spec.pr_ms + late]), np.array([width]), low[None])
+        loop = loop + recovery.times(float(np.exp(0.5 * (late / width) ** 2)))
     return Atria(loop, marks, spec.p_ms)
 
 
@@ -461,29 +482,30 @@ def draw_heart(spec: HeartSpec, rng: np.random.Generator) -> Heart:
         torso = patient.torso
     ectopic = []
     needs = spec.pvc_forms if spec.n_pvc or spec.pvc_pattern != "single" else 0
-    if spec.av_block == "third degree" and spec.escape == "ventricular":
-        needs = 1
     seen = replace(patient, torso=torso)
     for place, ms, one in zip(places[:needs], lengths[:needs], jitter[:needs], strict=True):
         ectopic.append(_ectopic_form(spec, seen, place, float(ms), one))
-    return Heart(torso, (own, *ectopic), _draw_atria(spec, torso, patient.p))
+    return Heart(torso, (own, *ectopic), _draw_atria(spec, torso, patient))
 
 
 def _own_place(spec: HeartSpec, drawn: str) -> str | None:
     """Where in the ventricles the rhythm's own beat starts; None when it is conducted."""
     if spec.rhythm == "ventricular tachycardia":
         return drawn
+    if spec.av_block == "third degree" and spec.escape == "ventricular":
+        return drawn
     paced = spec.rhythm == "paced" and spec.pacing != "atrial"
     return "right ventricular apex" if paced else None
 
 
-def _draw_atria(spec: HeartSpec, torso: Torso, own: np.ndarray) -> tuple[Atria, ...]:
+def _draw_atria(spec: HeartSpec, torso: Torso, patient: _Patient) -> tuple[Atria, ...]:
     """P of the rhythm, and an ectopic and a retrograde one where the rhythm has such."""
     if spec.rhythm in ("atrial fibrillation", "atrial flutter"):
         return ()
     axis = spec.p_axis_deg
     if spec.rhythm == "ectopic atrial" and axis is None:
         axis = LOW_ATRIAL_AXIS
+    own = replace(evenly(P_CENTRES, P_WIDTH, patient.p), near=patient.near[2])
     first = _atria(spec, torso, own, axis)
     early = _atria(spec, torso, own, LOW_ATRIAL_AXIS / 2) if spec.n_pac else first
     up = first if spec.retrograde_p_ms is None else _atria(spec, torso, own, UPWARD_AXIS)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ecg_r1.fiducials import over_leads
+from ecg_r1.simulate.torso import TWELVE
 
 # Share of the peak at which a wave begins and ends. With these the bumps fitted to 225 normal
 # records of PTB-XL begin and end where a delineator set on LUDB's cardiologists marks them.
-EDGE = {"P": 0.10, "QRS": 0.02, "T": 0.10}
+EDGE = {"P": 0.08, "QRS": 0.02, "T": 0.08}
 SEEN = 0.25  # a lead counts for the marks over leads from this share of the largest lead on
 # Smallest wave that a reader sees in a lead, in mV.
 VISIBLE = {"P": 0.02, "QRS": 0.08, "T": 0.03}
@@ -27,11 +28,14 @@ class Loop:
         centres: `(bumps,)` in template time or ms.
         widths: `(bumps,)` standard deviations in the same unit.
         vectors: `(bumps, 3)` mV, Frank's x, y, z.
+        near: `(bumps, 8)` mV that I, II, V1-V6 see beyond the dipole, because parts of the
+            heart are nearer to some electrodes than others.
     """
 
     centres: np.ndarray
     widths: np.ndarray
     vectors: np.ndarray
+    near: np.ndarray | None = None
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """The dipole `(3, *times.shape)` in mV."""
@@ -48,28 +52,49 @@ class Loop:
         np.negative(off, out=off)
         return np.exp(off, out=off)
 
+    def seen(self, lead_field: np.ndarray) -> np.ndarray:
+        """Heights of the bumps in each lead, mV.
+
+        Args:
+            lead_field: `(8, 3)` for I, II, V1-V6 or `(12, 3)` for all leads.
+        """
+        dipole = lead_field @ self.vectors.T
+        if self.near is None:
+            return dipole
+        return dipole + (self.near.T if len(lead_field) == 8 else TWELVE @ self.near.T)
+
     @property
     def area(self) -> np.ndarray:
-        """Time integral `(3,)` in mV times the unit of time."""
+        """Time integral `(3,)` of the dipole in mV times the unit of time."""
         return np.sqrt(2 * np.pi) * self.widths @ self.vectors
 
     def timed(self, shift: float, scale: float) -> "Loop":
         """The loop with its time t moved to `(t - shift) * scale`."""
-        return Loop((self.centres - shift) * scale, self.widths * scale, self.vectors)
+        return replace(self, centres=(self.centres - shift) * scale, widths=self.widths * scale)
 
     def times(self, factor: float | np.ndarray) -> "Loop":
-        """The loop with its vectors multiplied."""
-        return replace(self, vectors=self.vectors * factor)
+        """The loop with its vectors multiplied, by one number or one `(bumps, 1)`."""
+        near = None if self.near is None else self.near * factor
+        return replace(self, vectors=self.vectors * factor, near=near)
 
     def turned(self, rotation: np.ndarray) -> "Loop":
         """The loop with its vectors turned by a 3 x 3 rotation."""
         return replace(self, vectors=self.vectors @ rotation.T)
 
     def __add__(self, other: "Loop") -> "Loop":
+        near = None
+        if self.near is not None or other.near is not None:
+            near = np.concatenate(
+                [
+                    np.zeros((len(one.centres), 8)) if one.near is None else one.near
+                    for one in (self, other)
+                ]
+            )
         return Loop(
             np.concatenate([self.centres, other.centres]),
             np.concatenate([self.widths, other.widths]),
             np.concatenate([self.vectors, other.vectors]),
+            near,
         )
 
 
@@ -121,23 +146,29 @@ def find_marks(
         first: Bumps before this one belong to what comes before the wave (the ST segment):
             onset and peak are found without them, the end with them.
     """
-    bumps, vectors = loop.bumps(grid), twelve @ loop.vectors.T
+    bumps, vectors = loop.bumps(grid), loop.seen(twelve)
     whole = np.abs(vectors @ bumps)
     size = np.abs(vectors[:, first:] @ bumps[first:]) if first else whole
-    onset, peak = _begin(size, EDGE[wave]), size.max(1)
-    offset = len(grid) - 1 - _begin(whole[:, ::-1], EDGE[wave])
+    peak, step = size.max(1), grid[1] - grid[0]
+    onset = grid[0] + step * _begin(size, EDGE[wave])
+    offset = grid[-1] - step * _begin(whole[:, ::-1], EDGE[wave])
     counts = peak >= SEEN * peak.max()
     name = wave.lower()
-    leads = grid[np.stack([onset, size.argmax(1), offset], axis=1)]
+    leads = np.empty((12, 3))
+    leads[:, 0], leads[:, 1], leads[:, 2] = onset, grid[size.argmax(1)], offset
     marks = (
-        over_leads(f"{name}_on", leads[counts, 0], need=1),
-        float(grid[(size * size).sum(0).argmax()]),
-        over_leads(f"{name}_off", leads[counts, 2], need=1),
+        over_leads(f"{name}_on", onset[counts], need=1),
+        float(grid[np.einsum("lt,lt->t", size, size).argmax()]),
+        over_leads(f"{name}_off", offset[counts], need=1),
     )
     leads[peak < VISIBLE[wave]] = np.nan
     return Marks(leads, *marks)
 
 
 def _begin(size: np.ndarray, edge: float) -> np.ndarray:
-    """First sample of each lead above `edge` of its largest."""
-    return (size > edge * size.max(1)[:, None]).argmax(1)
+    """Where each lead first passes `edge` of its largest, in samples, between samples too."""
+    above = size - edge * size.max(1)[:, None]
+    first = np.maximum((above > 0).argmax(1), 1)
+    row = np.arange(len(size))
+    after, before = above[row, first], above[row, first - 1]
+    return first - after / np.where(after > before, after - before, 1)

@@ -148,7 +148,8 @@ def _person(rng: np.random.Generator, *, ill: bool) -> Dials:
         "breaths_per_min": float(rng.uniform(10, 20)),
         "front_gain": float(np.exp(rng.normal(0, 0.10))),
         "qrs_gain": float(np.exp(rng.normal(0.07, 0.06))),
-        "u_mv": float(rng.uniform(0.0, 0.04)),
+        "u_mv": float(rng.uniform(0.02, 0.12)),
+        "pr_depression_mv": float(rng.uniform(0.01, 0.035)),
     }
 
 
@@ -156,7 +157,7 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     """P, PR, QRS and QT of this person, where no condition has set them.
 
     Normal limits by age and sex: Mason et al. 2007, J Electrocardiol 40:228, and PTB-XL's
-    normal records (median PR 147 and 164, QRS 88 and 98, QTc 400 and 395 ms in women and men).
+    normal records (median PR 147 and 164, QRS 85 and 93, QTc 402 and 396 ms in women and men).
     """
     male = dials["sex"] == "male"
     older = (dials["age_years"] - 50) / 10
@@ -164,8 +165,8 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     p_ms = _within(rng, 105 + 1.5 * older, 9, 84, 118)
     pr_ms = _within(rng, (162 if male else 150) + 4 * older, 20, 112, 199)
     pr_ms -= max(0.0, 900 - rr_ms) * 0.03
-    qrs_ms = _within(rng, 97 if male else 88, 8, 72, 109)
-    qtc_ms = _within(rng, (394 if male else 400) + 3 * older, 15, 356, 440)
+    qrs_ms = _within(rng, 94 if male else 86, 7, 72, 109)
+    qtc_ms = _within(rng, (395 if male else 402) + 4 * older, 15, 356, 440)
     found = {"p_ms": p_ms, "pr_ms": pr_ms, "qrs_ms": qrs_ms} | dials
     qtc_ms = found.pop("qtc_ms", qtc_ms + 0.6 * max(found["qrs_ms"] - 105, 0))
     if found.get("av_block", "none") == "none":

@@ -1,4 +1,4 @@
-"""Ten seconds of the dipole: the waves of a heart laid at the times of its impulses."""
+"""Ten seconds of clean leads: the waves of a heart laid at the times of its impulses."""
 
 import numpy as np
 
@@ -12,10 +12,12 @@ from ecg_r1.simulate.torso import Torso
 STEP_MS = 1000 / FS
 N_SAMPLES = round(RECORD_MS / STEP_MS)
 REACH = 3.3  # standard deviations after which a bump is nothing (0.4 %)
-# Share of the dipole that breathing moves, and that changes from beat to beat by chance:
-# PTB-XL's normal records vary by 2 % in common and by 3-6 % a lead.
-BREATH_SHARE, CHANCE_SHARE = 0.035, 0.012
+# The heart from beat to beat, after PTB-XL's normal records: SD of its size along x, y, z and
+# of its turn about them (rad). Breathing makes the larger part of both.
+SIZE_SD, TURN_SD = 0.02, np.radians([2.4, 1.5, 1.8])
+BREATHING = 0.85  # share of the standard deviation
 RESTITUTION = 0.2  # exponent with which a beat's JT follows the RR before it
+SPIKE_MV = np.array([0.55, -0.80, 0.35])  # dipole of a stimulus
 TIMES_MS = np.arange(N_SAMPLES) * STEP_MS
 
 
@@ -36,44 +38,61 @@ def render(
     scales: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The dipole `(3, samples)` in mV at 500 Hz."""
-    gains = _gains(spec, impulses, rng)
+    """I, II, V1-V6 `(8, samples)` in mV at 500 Hz, without noise."""
+    moves = _moves(spec, impulses, rng).astype(np.float32)
     waves = rng.standard_normal((3, 2, 12))
     phases = rng.uniform(0, 2 * np.pi, 6)
-    record = np.zeros((3, N_SAMPLES), np.float32)
+    record = np.zeros((8, N_SAMPLES), np.float32)
     for number, form in enumerate(heart.forms):
         own = impulses.forms == number
-        at, gain, scale = impulses.qrs[own], gains[:, own], scales[own]
-        _lay(record, form.qrs, at, gain, np.ones(len(at)))
-        _lay(record, form.recovery, at + form.qrs_ms, gain, scale)
-        if np.any(form.u.vectors):
-            _lay(record, form.u, at + form.qrs_ms, gain, scale)
+        at, scale = impulses.qrs[own], scales[own]
+        lead_fields = heart.torso.field.astype(np.float32) @ moves[own]
+        _lay(record, form.qrs, lead_fields, at, np.ones(len(at)))
+        _lay(record, form.recovery + form.u, lead_fields, at + form.qrs_ms, scale)
     for kind, atria in enumerate(heart.atria):
         own = impulses.p_kinds == kind
         if own.any():
-            ones = np.ones(int(own.sum()))
-            _lay(
-                record, atria.loop, impulses.p[own], 1 + 0.04 * np.tile(ones - 1, (3, 1)), ones
-            )
+            still = np.broadcast_to(heart.torso.field.astype(np.float32), (own.sum(), 8, 3))
+            _lay(record, atria.loop, still, impulses.p[own], np.ones(int(own.sum())))
+    lead_field = heart.torso.field
     if spec.rhythm == "atrial flutter":
-        record += _flutter_waves(spec, heart.torso, impulses)
+        record += lead_field @ _flutter_waves(spec, heart.torso, impulses)
     elif spec.rhythm == "atrial fibrillation":
-        record += _fibrillation_waves(spec, heart.torso, waves, phases)
-    return _spiked(record, impulses.spikes)
+        record += lead_field @ _fibrillation_waves(spec, heart.torso, waves, phases)
+    return _spiked(record, lead_field, impulses.spikes)
 
 
-def _gains(spec: HeartSpec, impulses: Impulses, rng: np.random.Generator) -> np.ndarray:
-    """Size of each beat along x, y, z."""
-    shift = rng.uniform(0, 2 * np.pi, (3, 1))
-    chance = rng.standard_normal((3, 160))[:, : len(impulses.qrs)]
+def _moves(spec: HeartSpec, impulses: Impulses, rng: np.random.Generator) -> np.ndarray:
+    """Size and turn of the heart in each beat, `(beats, 3, 3)`."""
+    shift = rng.uniform(0, 2 * np.pi, (6, 1))
+    chance = rng.standard_normal((6, 160))[:, : len(impulses.qrs)]
     phase = 2 * np.pi * impulses.qrs * spec.breaths_per_min / 60000 + shift
-    return 1 + BREATH_SHARE * np.sin(phase) + CHANCE_SHARE * chance
+    course = BREATHING * np.sqrt(2) * np.sin(phase) + np.sqrt(1 - BREATHING**2) * chance
+    course = spec.beat_variation * course
+    x, y, z = TURN_SD[:, None] * course[3:]
+    moves = np.empty((len(impulses.qrs), 3, 3))
+    moves[:, 0, 1], moves[:, 0, 2], moves[:, 1, 2] = -z, y, -x
+    moves[:, 1, 0], moves[:, 2, 0], moves[:, 2, 1] = z, -y, x
+    moves[:, [0, 1, 2], [0, 1, 2]] = 1 + SIZE_SD * course[:3].T
+    return moves
 
 
 def _lay(
-    record: np.ndarray, loop: Loop, onsets: np.ndarray, gains: np.ndarray, scales: np.ndarray
+    record: np.ndarray,
+    loop: Loop,
+    lead_fields: np.ndarray,
+    onsets: np.ndarray,
+    scales: np.ndarray,
 ) -> None:
-    """Adds a wave to the record at each onset (ms), stretched and multiplied beat by beat."""
+    """Adds a wave to the record `(8, samples)`.
+
+    Args:
+        record: mV of I, II, V1-V6.
+        loop: The wave in ms from its onset.
+        lead_fields: `(beats, 8, 3)` as each beat sees them.
+        onsets: `(beats,)` in ms.
+        scales: `(beats,)` stretch of each beat's wave.
+    """
     low = float((loop.centres - REACH * loop.widths).min())
     high = float((loop.centres + REACH * loop.widths).max())
     begin = np.ceil((onsets + low * scales) / STEP_MS).astype(int)
@@ -84,11 +103,14 @@ def _lay(
     begin = begin[seen]
     times = (begin[:, None] + np.arange(n)) * STEP_MS - onsets[seen, None]
     times /= scales[seen, None]
-    wave = loop.at(times.astype(np.float32)).astype(np.float32)
-    wave *= gains[:, seen, None].astype(np.float32)
+    bumps = loop.bumps(times.astype(np.float32)).transpose(1, 0, 2)
+    heights = lead_fields[seen] @ loop.vectors.T.astype(np.float32)
+    if loop.near is not None:
+        heights = heights + loop.near.T.astype(np.float32)
+    wave = heights @ bumps
     for k, start in enumerate(begin.tolist()):
         a, b = max(start, 0), min(start + n, N_SAMPLES)
-        record[:, a:b] += wave[:, k, a - start : b - start]
+        record[:, a:b] += wave[k, :, a - start : b - start]
 
 
 def _flutter_waves(spec: HeartSpec, torso: Torso, impulses: Impulses) -> np.ndarray:
@@ -123,10 +145,11 @@ def _fibrillation_waves(
     return record * spec.f_wave_mv / max(4 * (torso.field[2] @ record).std(), 1e-9)
 
 
-def _spiked(record: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+def _spiked(record: np.ndarray, lead_field: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     """Stimuli of 0.5 ms as a cardiograph's filter leaves them: one or two samples."""
+    spike = (lead_field @ SPIKE_MV).astype(np.float32)
     for at in np.round(spikes / STEP_MS).astype(int):
         if 0 <= at < N_SAMPLES - 1:
-            record[:, at] += np.float32([0.55, -0.80, 0.35])
-            record[:, at + 1] += np.float32([0.18, -0.26, 0.12])
+            record[:, at] += spike
+            record[:, at + 1] += 0.33 * spike
     return record

@@ -16,8 +16,7 @@ LEAD_IN_MS, LEAD_OUT_MS = 2500.0, 2000.0
 OWN, ECTOPIC, RETROGRADE = 0, 1, 2  # kinds of P waves
 ALONE = -1  # beat of a P wave that is not conducted
 SHORTEST_RR_MS = 280.0
-PR_JITTER_MS = 0.8  # of one beat, after PTB-XL's normal records
-MIN_GAP_MS = 60.0  # between the end of a beat's dominance and an ectopic one
+PR_JITTER_MS = 1.0  # of one beat, after PTB-XL's normal records
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,10 @@ def _varied(spec: HeartSpec, chance: Chance) -> np.ndarray:
         steps = np.maximum(share, min(SHORTEST_RR_MS / rr, 1))
     else:
         breath = np.sin(2 * np.pi * regular * spec.breaths_per_min / 60000 + chance.breath)
-        drift = np.cumsum(_taken(chance.normals, n + 4)[4:] - 0) / 3
+        drift = np.cumsum(_taken(chance.normals, n)) / 3
         drift -= np.linspace(drift[0], drift[-1], n)
-        slow = 0.5 * drift + 0.45 * _taken(chance.normals[::-1], n)
-        steps = 1 + spec.rr_variation * (1.15 * breath + 0.6 * slow)
+        slow = 0.30 * drift + 0.27 * _taken(chance.normals[::-1], n)
+        steps = 1 + spec.rr_variation * (1.15 * breath + slow)
     first = int(LEAD_IN_MS / rr)
     steps = steps / steps[first : first + max(int(RECORD_MS / rr), 1)].mean()
     return regular[0] + rr * np.concatenate([[0], np.cumsum(steps[:-1])])
@@ -125,10 +124,9 @@ def _from_atria(spec: HeartSpec, chance: Chance) -> Impulses:
     p, kinds = _premature_atrial(spec, chance, p)
     p = _paused(spec, p)
     if spec.av_block == "third degree":
-        form = 1 if spec.escape == "ventricular" else 0
         qrs = _train(spec.escape_bpm, replace(chance, start=(chance.start + 0.37) % 1))
         alone = np.full(len(p), ALONE)
-        return Impulses(qrs, np.full(len(qrs), form), p, kinds, alone)
+        return Impulses(qrs, np.zeros(len(qrs), int), p, kinds, alone)
     delay, conducted = _av_node(spec, chance, len(p))
     delay = delay + 15.0 * (kinds == ECTOPIC)  # an early impulse finds the node still slow
     beats = np.where(conducted, np.cumsum(conducted) - 1, ALONE)
@@ -139,7 +137,7 @@ def _from_atria(spec: HeartSpec, chance: Chance) -> Impulses:
 
 def _av_node(spec: HeartSpec, chance: Chance, n: int) -> tuple[np.ndarray, np.ndarray]:
     """PR of each P wave, and whether it is conducted."""
-    delay = spec.pr_ms + PR_JITTER_MS * _taken(chance.normals[40:], n) * (spec.rr_variation > 0)
+    delay = spec.pr_ms + PR_JITTER_MS * spec.beat_variation * _taken(chance.normals[40:], n)
     place = (np.arange(n) + int(chance.uniforms[0] * spec.av_ratio)) % spec.av_ratio
     if spec.av_block == "none":
         return delay, np.ones(n, bool)

@@ -42,6 +42,7 @@ class HeartSpec:
     age_years: float | None = None  # None: 50 for the shape of the waves
     sex: str | None = None  # "female" or "male"
     variation: float = 1.0  # of the patient's shapes around the mean heart; 0 is the mean heart
+    beat_variation: float = 1.0  # of size and direction from beat to beat; 0 none
 
     # Rhythm
     rhythm: str = "sinus"  # one of RHYTHMS

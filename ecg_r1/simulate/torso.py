@@ -77,10 +77,10 @@ class Torso:
 
     def _rows(self, names: Iterable[str]) -> np.ndarray:
         twelve = self.twelve()
-        rows = [
-            np.mean([_row(twelve, lead) for lead in TERRITORIES.get(name, (name,))], axis=0)
-            for name in names
-        ]
+        rows = []
+        for name in names:
+            leads = TERRITORIES.get(name, (name,))
+            rows.append(sum(_row(twelve, lead) for lead in leads) / len(leads))
         return np.array(rows)
 
     def axis(self, vector: np.ndarray) -> float:
