@@ -29,7 +29,7 @@ from ecg_r1.simulate.loops import (
     T_WIDTH,
     evenly,
 )
-from ecg_r1.simulate.torso import FIELD
+from ecg_r1.simulate.torso import ATRIAL_SHARE, FIELD
 
 EIGHT = [0, 1, 6, 7, 8, 9, 10, 11]  # I, II, V1-V6
 BEFORE, AFTER = 150, 350  # samples of a beat around its R
@@ -113,8 +113,8 @@ def fit_atria(beat: Beat, field: np.ndarray) -> np.ndarray:
     tau = np.linspace(-0.2, 1.15, 80)
     signal = beat.column(on + tau[0] * (off - on), on + tau[-1] * (off - on), 80)
     signal = signal - np.linspace(signal[:, :5].mean(1), signal[:, -5:].mean(1), 80).T
-    # The atria are far from V4-V6, which see them smaller than any dipole says.
-    weights = np.array([3, 3, 1, 1, 1, 0.5, 0.5, 0.5])[:, None]
+    field = ATRIAL_SHARE[:, None] * field
+    weights = np.array([3, 3, 1, 1, 1, 1, 1, 1])[:, None]  # P is judged in the limb leads
     seen = solve(signal, bumps(P_CENTRES, P_WIDTH, tau))
     return (np.linalg.pinv(weights * field) @ (weights * seen)).T
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m ecg_r1 read | measure | page FILE`, and `train nano`.
+"""The command line: `python -m ecg_r1 read | measure | page FILE`, `simulate`, `train nano`.
 
 Exit code 0 when it worked, 2 with one line on stderr when the input or an option is bad.
 """
@@ -218,6 +218,69 @@ def run_page(options: argparse.Namespace) -> None:
     picture.save(options.output, dpi=picture.info["dpi"])
 
 
+# ---------------------------------------------------------------------------- simulate
+
+
+def add_simulate_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `simulate`."""
+    parser.add_argument(
+        "conditions", metavar="CONDITION", nargs="*", help="of the list, one of each group"
+    )
+    parser.add_argument("--list", action="store_true", help="print all conditions and leave")
+    parser.add_argument("--seed", type=int, default=0, help="another patient (default: 0)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="samples as .csv or a page as .png"
+    )
+
+
+def run_simulate(options: argparse.Namespace) -> None:
+    """Simulate a patient with the named conditions, say what is true, and save the record."""
+    import numpy as np
+
+    from ecg_r1.simulate import simulate
+    from ecg_r1.simulate.conditions import CATALOGUE, condition
+    from ecg_r1.simulate.population import spec_of
+
+    if options.list:
+        for one in CATALOGUE:
+            print(f"{one.group:12s}{one.name}")
+        return
+    if options.seed < 0:
+        raise ECGError(f"seed {options.seed} is negative: give 0 or more")
+    groups: dict[str, str] = {}
+    for name in options.conditions:
+        group = condition(name).group
+        if group in groups:
+            raise ECGError(f"{name!r} and {groups[group]!r} are both of the group {group!r}")
+        groups[group] = name
+    ecg = simulate(spec_of(groups, np.random.default_rng([options.seed, 1])), options.seed)
+    if options.output is not None:
+        _save_simulated(ecg, options.output)
+    truth = ecg.truth
+    print(f"{DISCLAIMER}\n\nSimulated, {ecg.sex}, {ecg.age_years:.0f} years")
+    for title, value, unit in (
+        ("Heart rate", truth.hr_bpm, "bpm"),
+        ("PR", truth.pr_ms, "ms"),
+        ("QRS", truth.qrs_ms, "ms"),
+        ("QT", truth.qt_ms, "ms"),
+        ("QRS axis", truth.axis_deg, "degrees"),
+    ):
+        print(f"  {title:<18} " + ("none" if value is None else f"{value:.0f} {unit}"))
+    print(f"\nTrue of it: {'; '.join(truth.diagnoses)}")
+
+
+def _save_simulated(ecg: ECG, path: Path) -> None:
+    if path.suffix.lower() == ".png":
+        draw_page(ecg).save(path)
+    elif path.suffix.lower() == ".csv":
+        rows = [",".join(("time_s", *(f"{lead} (mV)" for lead in ecg.leads)))]
+        for k, sample in enumerate(ecg.signal.T.tolist()):
+            rows.append(",".join([f"{k / ecg.fs:.3f}", *(f"{mv:.4f}" for mv in sample)]))
+        path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    else:
+        raise ECGError(f"cannot write {path.name!r}; name it .csv or .png")
+
+
 # ---------------------------------------------------------------------------- train
 
 
@@ -260,6 +323,7 @@ COMMANDS = (
     Command("read", "read an ECG or a page image with the model", add_read_options, run_read),
     Command("measure", "measure an ECG; no model", add_measure_options, run_measure),
     Command("page", "draw an ECG on paper as a picture", add_page_options, run_page),
+    Command("simulate", "simulate an ECG", add_simulate_options, run_simulate),
     Command("train", "train the shipped model from nothing", add_train_options, run_train),
 )
 

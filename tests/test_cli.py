@@ -237,3 +237,38 @@ def test_a_cut_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
     shard.write_bytes(shard.read_bytes()[:100])
     assert main(["read", EXAMPLE, "--model", str(folder)]) == 2
     assert "no checkpoint could be loaded" in capsys.readouterr().err
+
+
+def test_simulate_writes_a_record_that_reads_back_and_says_what_is_true(tmp_path, capsys):
+    path = tmp_path / "stemi.csv"
+    line = ["simulate", "acute inferior infarction", "LAFB", "--seed", "3", "-o", str(path)]
+    assert main(line) == 0
+    told = capsys.readouterr().out
+    assert DISCLAIMER in told
+    assert "inferior myocardial infarction" in told
+    assert "left anterior fascicular block" in told
+    assert main(["measure", str(path), "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    rate = float(told.split("Heart rate")[1].split()[0])
+    assert measured["hr_bpm"] == pytest.approx(rate, abs=1)
+
+
+def test_simulate_lists_its_conditions_and_draws_pages(tmp_path, capsys):
+    assert main(["simulate", "--list"]) == 0
+    assert "atrial fibrillation" in capsys.readouterr().out
+    assert main(["simulate", "-o", str(tmp_path / "normal.png")]) == 0
+    assert Image.open(tmp_path / "normal.png").width > 500
+
+
+@pytest.mark.parametrize(
+    ("words", "quoted"),
+    [
+        (["hiccups"], "'hiccups'"),
+        (["LBBB", "RBBB"], "'RBBB' and 'LBBB'"),
+        (["LBBB", "-o", "x.doc"], "'x.doc'"),
+        (["--seed", "-4"], "-4"),
+    ],
+)
+def test_simulate_refuses_by_name(words, quoted, capsys):
+    assert main(["simulate", *words]) == 2
+    assert quoted in capsys.readouterr().err

@@ -5,13 +5,8 @@ dominant shape, take their median as one representative complex per lead, and ma
 Noise falls with the number of beats, so every headline value comes from that complex.
 """
 
-import numpy as np
-from scipy.signal import butter, sosfiltfilt
-
-from ecg_r1.ecg import ECG, FS, LEADS
-from ecg_r1.measurement import quality
-from ecg_r1.measurement.beats import QRS_BAND, cluster, detect, rhythm_of
-from ecg_r1.measurement.complexes import build_complex
+from ecg_r1.ecg import ECG
+from ecg_r1.measurement.prepare import prepare
 from ecg_r1.measurement.record import Measurements
 from ecg_r1.measurement.result import assemble, mark_shapes
 from ecg_r1.measurement.values import (
@@ -34,8 +29,6 @@ __all__ = [
     "qtc_hodges",
 ]
 
-DRIFT_FREE = butter(2, 0.5, "highpass", fs=FS, output="sos")
-
 
 def measure(ecg: ECG, *, fold: int | None = None) -> Measurements:
     """Measures one ECG. Never raises on a valid `ECG`: what cannot be measured has its reason.
@@ -53,29 +46,13 @@ def measure(ecg: ECG, *, fold: int | None = None) -> Measurements:
         >>> measure(ECG(signal=np.zeros((12, 5000)), source="flat")).unmeasurable["hr_bpm"]
         'no lead can be trusted'
     """
-    problems = {
-        lead: problem
-        for lead, x in zip(LEADS, ecg.signal, strict=True)
-        if (problem := quality.lead_problem(x))
-    }
-    trusted = np.array([lead not in problems for lead in LEADS])
-    if not trusted.any():
-        return _nothing("no lead can be trusted", problems)
-    if ecg.signal.shape[1] < FS:
-        return _nothing("shorter than one second", problems)
-    filled = quality.fill(ecg.signal)
-    band = sosfiltfilt(QRS_BAND, filled[trusted], axis=1)
-    beats = detect(band)
-    if beats.size == 0:
-        return _nothing("no QRS complex stands out of the noise", problems)
-    beats, match = cluster(band, beats)
-    gaps = np.isnan(ecg.signal)
-    rhythm = rhythm_of(beats, match, gaps[trusted].mean(axis=0) > 0.5)
-    drift_free = sosfiltfilt(DRIFT_FREE, filled, axis=1)
-    complex_ = build_complex(filled, drift_free, gaps, rhythm, trusted)
-    trusted = trusted & ~quality.flag_noisy(complex_, trusted, problems)
-    marked = mark_shapes(complex_, rhythm, trusted, fold)
-    return assemble(ecg.signal, filled, drift_free, marked, problems)
+    ready = prepare(ecg)
+    if ready.complex_ is None:
+        return Measurements(
+            unmeasurable=dict.fromkeys(_SINGLE, ready.reason), quality=ready.problems
+        )
+    marked = mark_shapes(ready.complex_, ready.rhythm, ready.trusted, fold)
+    return assemble(ecg.signal, ready, marked)
 
 
 # Every value that is None must have its reason.
@@ -85,7 +62,3 @@ _SINGLE = (
     *("rr_sd_ms", "rmssd_ms", "n_wide_premature", "n_narrow_premature", "atrial_bpm"),
     *("av_relation", "f_wave_mv", "flutter_bpm", "grouped"),
 )
-
-
-def _nothing(reason: str, problems: dict[str, str]) -> Measurements:
-    return Measurements(unmeasurable=dict.fromkeys(_SINGLE, reason), quality=problems)

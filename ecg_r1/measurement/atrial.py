@@ -218,18 +218,22 @@ def _centred(x: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _keeping_time(times: np.ndarray) -> np.ndarray:
-    """The longest series of times that follow each other at about one interval of 0.35-1.6 s."""
+    """The longest series of times that follow each other at about one interval of 0.35-1.1 s.
+
+    Empty when it does not last for most of the record: chance makes short ones.
+    """
     best = times[:0]
     for i, first in enumerate(times[:8]):
         for gap in times[i + 1 : i + 5] - first:
-            if not 0.35 * FS / THIN <= gap <= 1.6 * FS / THIN:
+            if not 0.35 * FS / THIN <= gap <= 1.1 * FS / THIN:
                 continue
             series = [first]
             while (near := np.abs(times - series[-1] - gap)).min() < 0.08 * gap:
                 series.append(times[int(np.argmin(near))])
             if len(series) > best.size:
                 best = np.array(series)
-    return best
+    enough = best.size >= 7 and np.ptp(best) > 0.8 * np.ptp(times)
+    return best if enough else times[:0]
 
 
 def _locked(times: np.ndarray, beats: np.ndarray) -> bool:
@@ -253,17 +257,20 @@ def _even(times: np.ndarray) -> bool:
 # --- conduction -------------------------------------------------------------------------------
 
 
-def av_relation(p_times: np.ndarray, beats: np.ndarray, qrs_on: float) -> str | None:
+def av_relation(
+    p_times: np.ndarray, beats: np.ndarray, own: np.ndarray, qrs_on: float
+) -> str | None:
     """How P waves and QRS complexes go together; see `Measurements.av_relation`.
 
     Args:
         p_times: Samples of the P peaks.
         beats: Samples of R.
+        own: Which beats are neither premature nor of another shape: only their PR counts.
         qrs_on: QRS onset relative to R in samples (negative).
     """
-    if p_times.size < 3 or beats.size < 3:
+    if p_times.size < 3 or own.sum() < 3:
         return None
-    onsets = beats + qrs_on
+    onsets = beats[own] + qrs_on
     before = np.searchsorted(p_times, onsets) - 1
     known = before >= 0
     pr = onsets[known] - p_times[before[known]]
@@ -272,7 +279,8 @@ def av_relation(p_times: np.ndarray, beats: np.ndarray, qrs_on: float) -> str | 
     steady = np.abs(pr - np.median(pr)) < 0.02 * FS
     if steady.mean() >= 0.8:
         return "blocked" if extra >= 2 else "constant"
-    if _keeps_time(p_times) and _keeps_time(beats) and np.ptp(pr) > 0.15 * FS:
+    apart = steady.mean() < 0.4 and np.ptp(pr) > 0.15 * FS
+    if apart and _keeps_time(p_times) and _keeps_time(beats):
         return "dissociated"
     if _lengthening(p_times, onsets[known], before[known], pr):
         return "lengthening"
@@ -346,7 +354,7 @@ def flutter_bpm(
     fibrillation does not repeat.
     """
     first, last = round(FS / THIN * 60 / 350), round(FS / THIN * 60 / 200)
-    spans = _diastoles(rhythm, marks, trusted, least=THIN * (first + 10))
+    spans = _diastoles(rhythm, marks, trusted, least=round(1.75 * THIN * first))
     if len(spans) < 2:
         return None
     record = np.nan_to_num(complex_.record[trusted])
@@ -358,8 +366,8 @@ def flutter_bpm(
 
 
 def _repeats(parts: list[np.ndarray], lag: int) -> float:
-    """Correlation of stretches with themselves `lag` samples later; 80 ms of overlap needed."""
-    long = [p for p in parts if p.shape[1] >= lag + 10]
+    """Correlation of stretches with themselves `lag` samples later, where long enough."""
+    long = [p for p in parts if p.shape[1] >= 1.75 * lag]
     if not long:
         return 0.0
     early = np.concatenate([p[:, :-lag] for p in long], axis=1)

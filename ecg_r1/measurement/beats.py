@@ -44,7 +44,7 @@ def detect(band: np.ndarray) -> np.ndarray:
         return np.zeros(0, int)
     peaks, _ = find_peaks(energy, distance=int(0.24 * FS), height=0.18 * typical)
     height = energy[peaks]
-    strong = height > 0.38 * typical
+    strong = height > 0.3 * typical
     keep = _drop_t_waves(peaks[strong], height[strong])
     return _search_back(keep, peaks, height, 0.25 * typical)
 
@@ -120,7 +120,7 @@ def cluster(band: np.ndarray, beats: np.ndarray) -> tuple[np.ndarray, np.ndarray
     match = shifts @ template
     lags, match = 2 * match.argmax(axis=1) - lag, match.max(axis=1)
     typical = np.median(size[match > SAME_SHAPE]) if (match > SAME_SHAPE).any() else 0.0
-    real = (match > 0.6) | (size > 0.45 * typical)  # the rest: pacing spikes, artefacts
+    real = (match > 0.6) | (size > 0.3 * typical)  # the rest: pacing spikes, artefacts
     beats = (beats + lags).clip(0, band.shape[1] - 1)  # a record may end inside a QRS
     return beats[real], match[real]
 
@@ -189,8 +189,9 @@ def _premature(rr: np.ndarray, foreign: np.ndarray) -> np.ndarray:
     """RR intervals that end with a premature beat.
 
     An interval is held against those around it, so that breathing, which lengthens and
-    shortens RR over several beats, makes none of them premature: 20 % shorter than them, or
-    10 % when a pause follows or the beat has another shape.
+    shortens RR over several beats, makes none of them premature: 25 % shorter than them, 13 %
+    when a pause follows, or 10 % when the beat has another shape. (PTB-XL folds 1-8: found in
+    88 % of records with PAC, 13 % of those with sinus arrhythmia, 2 % of normal ones.)
 
     Args:
         rr: RR intervals in samples.
@@ -200,9 +201,9 @@ def _premature(rr: np.ndarray, foreign: np.ndarray) -> np.ndarray:
     early = np.zeros(rr.size, bool)
     for i in range(rr.size):
         around = np.r_[rr[max(0, i - 2) : i], rr[i + 2 : i + 4]]
-        local = np.median(around) if around.size else usual
-        pause = i + 1 < rr.size and rr[i + 1] > 1.2 * rr[i] and rr[i + 1] > 0.98 * local
-        limit = 0.9 if foreign[i] or pause else 0.8
+        local = around.mean() if around.size else usual
+        pause = i + 1 < rr.size and rr[i + 1] > max(1.4 * rr[i], 0.98 * local)
+        limit = 0.9 if foreign[i] else 0.87 if pause else 0.75
         run = i > 0 and early[i - 1] and rr[i] < 0.8 * usual  # the next of a salvo
         early[i] = run or (rr[i] < limit * local and (foreign[i] or rr[i] < 0.92 * usual))
     return early

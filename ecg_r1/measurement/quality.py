@@ -100,8 +100,8 @@ def flag_noisy(complex_: Complex, trusted: np.ndarray, quality: dict[str, str]) 
 def pacing_spikes(signal: np.ndarray) -> np.ndarray:
     """Samples of pacing spikes, found in the signal as it was read.
 
-    A spike is over within 4 ms, in several leads at once: its second difference stands out of
-    that of the steepest QRS by far.
+    A spike is over within 4 ms, in four leads at once: its second difference stands out of
+    that of the steepest QRS by far. Fewer than three are taken for artefacts.
     """
     x = np.nan_to_num(signal)
     if x.shape[1] < 50:
@@ -111,29 +111,26 @@ def pacing_spikes(signal: np.ndarray) -> np.ndarray:
     width = np.sort(np.abs(up), axis=0)[-4]  # seen by at least four leads
     sharp = np.abs(np.diff(x, n=2, axis=1))
     fourth = np.sort(sharp, axis=0)[-4]
-    limit = max(0.15, 12 * float(np.percentile(fourth, 95)))
+    limit = max(0.15, *(np.percentile(fourth, (95, 98)) * (12, 8)))
     hits = np.flatnonzero((fourth[2:-2] > limit) & (width > 0.1)) + 3
-    if hits.size == 0:
-        return hits
-    return hits[np.r_[True, np.diff(hits) > 10]]
+    spikes = hits[np.diff(hits, prepend=-100) > 10]
+    return spikes if spikes.size >= 3 else spikes[:0]  # a single one is an artefact
 
 
 # --- electrodes -------------------------------------------------------------------------------
 
 
-def reversal(
-    net: np.ndarray, p_mv: np.ndarray, t_mv: np.ndarray, size: np.ndarray
-) -> str | None:
+def reversal(net: np.ndarray, p_mv: np.ndarray, size: np.ndarray) -> str | None:
     """Which exchange of electrodes the complexes suggest; None when they suggest none.
 
     Args:
         net: Net QRS of each lead (R + S, mV), NaN where not measured.
         p_mv: P of each lead.
-        t_mv: T of each lead.
         size: QRS peak to peak of each lead, mV.
 
     Returns:
-        "arms": I upside down with P, QRS and T while aVR is upright and V6 looks as usual.
+        "arms": P and QRS point down in I while both are upright in V6, which looks the same
+        way (in dextrocardia V6 is small and points down).
         "right leg": a lead of the three bipolar ones is nearly flat (the right leg's electrode
         sits on an arm).
         "chest order": R falls and rises again along V1-V6 as no heart does.
@@ -141,12 +138,11 @@ def reversal(
     Source: Batchvarov et al. 2007, Europace 9:1081; Rosen et al. 2014, JRAAS 15:123.
     """
     lead = {name: i for i, name in enumerate(LEADS)}
-    first, right, sixth = lead["I"], lead["aVR"], lead["V6"]
-    inverted = net[first] < -0.1 and p_mv[first] < -0.03 and t_mv[first] < 0
-    if inverted and net[right] > 0 and net[sixth] > 0 and p_mv[right] > 0:
+    first, sixth = lead["I"], lead["V6"]
+    if net[first] < -0.1 and p_mv[first] < -0.03 and net[sixth] > 0.1 and p_mv[sixth] > 0:
         return "arms"
     limbs = size[[lead["I"], lead["II"], lead["III"]]]
-    if np.nanmin(limbs) < 0.1 and np.nanmax(limbs) > 0.6:
+    if np.nanmin(limbs) < 0.06 and np.nanmax(limbs) > 0.6:
         return "right leg"
     return "chest order" if _chest_disorder(net[6:]) else None
 
@@ -155,7 +151,7 @@ def _chest_disorder(net: np.ndarray) -> bool:
     """Whether the net QRS turns from rise to fall to rise by a lot along V1-V6."""
     if np.isnan(net).any():
         return False
-    steps = np.diff(net[:5])
+    steps = np.diff(net)
     swing = 0.6 * max(np.ptp(net), 1.0)
     falls = np.flatnonzero(steps < -swing)
     return any((steps[i + 1 :] > swing).any() for i in falls)

@@ -129,7 +129,8 @@ class Measurements:
 
     def to_json(self) -> dict:
         """All values as plain Python, None for NaN, so that `json.dumps` gives valid JSON."""
-        plain = {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+        names = (name for name in self.__dataclass_fields__ if name != "fiducials")
+        plain = {name: _plain(getattr(self, name)) for name in names}
         marks = self.fiducials.astype(object).where(self.fiducials.notna(), None)
         plain["fiducials"] = marks.to_dict("records")
         return plain
@@ -141,7 +142,6 @@ def _plain(value: object) -> object:
         return {
             str(lead): {k: None if np.isnan(v) else round(float(v), 4) for k, v in row.items()}
             for lead, row in value.to_dict("index").items()
-            if "beat" not in row
         }
     if isinstance(value, np.ndarray):
         return value.tolist()

@@ -11,11 +11,8 @@ from ecg_r1.ecg import LEADS
 from ecg_r1.measurement import atrial, quality, values
 from ecg_r1.measurement.beats import MS, Rhythm
 from ecg_r1.measurement.complexes import PRE, SMOOTH, Complex, other_complexes
-from ecg_r1.measurement.marks import (
-    P_OFF,
-    P_ON,
-    mark,
-)
+from ecg_r1.measurement.marks import P_OFF, P_ON, QRS_ON, mark
+from ecg_r1.measurement.prepare import Prepared
 from ecg_r1.measurement.record import Measurements
 from ecg_r1.measurement.table import fiducial_table, global_marks, wave_lags, with_global
 
@@ -23,7 +20,7 @@ WIDE_MS, WIDER_MS = 110, 20  # a beat of another shape is wide: at least so long
 
 # Half-widths in ms: a floor and a share of the leads' spread, of which 90 % of LUDB's errors
 # are covered (`benchmarks.measure` prints how many are).
-UNCERTAINTY = {"pr_ms": (8.0, 0.5), "qrs_ms": (9.0, 0.5), "qt_ms": (12.0, 0.5)}
+UNCERTAINTY = {"pr_ms": (10.5, 1.0), "qrs_ms": (12.0, 1.0), "qt_ms": (13.5, 1.0)}
 
 
 @dataclass
@@ -34,7 +31,6 @@ class Marked:
     rhythm: Rhythm
     trusted: np.ndarray  # leads that were marked
     marks: np.ndarray  # (12, 9) on the dominant complex, samples from its start
-    spread: np.ndarray  # (12, 9) half-widths in samples
     others: list[tuple[np.ndarray, np.ndarray]]  # beats and marks of the other shapes
     p_present: bool | None
     p_reason: str
@@ -58,9 +54,7 @@ def mark_shapes(
     if not present:
         marks[:, :, : P_OFF + 1] = np.nan
     shapes = [(beats, one) for (beats, _), one in zip(others, marks[1:], strict=True)]
-    return Marked(
-        complex_, rhythm, trusted, marks[0], spread[0], shapes, present, reason, fluttering
-    )
+    return Marked(complex_, rhythm, trusted, marks[0], shapes, present, reason, fluttering)
 
 
 # --- every beat -------------------------------------------------------------------------------
@@ -84,7 +78,7 @@ def _move_p(marked: Marked, table: np.ndarray) -> None:
     Small lags are left out: they are noise, and the complex's marks are better.
     """
     trusted, marks, rhythm = marked.trusted, marked.marks, marked.rhythm
-    on, off = (round(float(np.median(marks[trusted, i]))) for i in (P_ON, P_OFF))
+    on, off, qrs = (round(float(np.median(marks[trusted, i]))) for i in (P_ON, P_OFF, QRS_ON))
     lag, alike = wave_lags(
         marked.complex_.record[trusted],
         marked.complex_.smooth[trusted],
@@ -92,7 +86,8 @@ def _move_p(marked: Marked, table: np.ndarray) -> None:
         (on - 8, off + 8),
         reach=60,
     )
-    lag = np.where((np.abs(lag) > 6) & (alike > 0.7), lag, 0)
+    real = (np.abs(lag) > 6) & (alike > 0.7) & (off + lag < qrs + 5)
+    lag = np.where(real, lag, 0)
     table[:, :, : P_OFF + 1] += lag[:, None, None]
     odd = rhythm.premature | ~rhythm.dominant
     table[odd & (alike < 0.5), :, : P_OFF + 1] = np.nan
@@ -119,13 +114,7 @@ def _duration(marks: np.ndarray) -> float:
 # --- values -----------------------------------------------------------------------------------
 
 
-def assemble(
-    signal: np.ndarray,
-    filled: np.ndarray,
-    drift_free: np.ndarray,
-    marked: Marked,
-    problems: dict[str, str],
-) -> Measurements:
+def assemble(signal: np.ndarray, ready: Prepared, marked: Marked) -> Measurements:
     """Everything that follows from the marks."""
     rhythm = marked.rhythm
     leads = lead_table(marked)
@@ -147,8 +136,8 @@ def assemble(
         reversal=_reversal(leads),
         uncertainty=_uncertainty(marked, leads),
         unmeasurable=missing,
-        quality=problems,
-        lead_quality=quality.quality_table(signal, filled, drift_free),
+        quality=ready.problems,
+        lead_quality=quality.quality_table(signal, ready.filled, ready.drift_free),
     )
 
 
@@ -252,7 +241,9 @@ def _atria(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
         "p_times": times,
         "flutter_bpm": fluttering,
         "atrial_bpm": fluttering or rate,
-        "av_relation": atrial.av_relation(times, marked.rhythm.beats, glob["qrs_on"] - PRE),
+        "av_relation": atrial.av_relation(
+            times, marked.rhythm.beats, marked.rhythm.steady(), glob["qrs_on"] - PRE
+        ),
         "f_wave_mv": None if np.isnan(wave) else round(wave, 4),
         "grouped": atrial.grouped(marked.rhythm.rr_ms),
     }
@@ -281,7 +272,7 @@ def _reversal(leads: pd.DataFrame) -> str | None:
     high = leads["r_mv"].fillna(0).to_numpy()
     low = np.minimum(leads["q_mv"].fillna(0), leads["s_mv"].fillna(0)).to_numpy()
     net = np.where(leads["qrs_ms"].isna(), np.nan, high + low)
-    return quality.reversal(net, leads["p_mv"].to_numpy(), leads["t_mv"].to_numpy(), high - low)
+    return quality.reversal(net, leads["p_mv"].to_numpy(), high - low)
 
 
 def _uncertainty(marked: Marked, leads: pd.DataFrame) -> dict[str, float]:

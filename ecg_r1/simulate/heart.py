@@ -27,7 +27,7 @@ from ecg_r1.simulate.loops import (
     find_marks,
 )
 from ecg_r1.simulate.spec import HeartSpec
-from ecg_r1.simulate.torso import FIELD, Torso, rotate, turn
+from ecg_r1.simulate.torso import ATRIAL_SHARE, FIELD, Torso, rotate, turn
 
 _HEARTS = json.loads((Path(__file__).parent / "hearts.json").read_text(encoding="utf-8"))
 _NORMAL = {name: np.array(_HEARTS["normal"][name]) for name in ("mean", "decade", "male")}
@@ -101,6 +101,7 @@ _SAG = np.array([0.25, 0.70, 1.00, 0.75, 0.25, 0.0])  # digoxin's scoop
 GROWTH_STEPS = 5  # by a tenth each, towards an axis that turning alone cannot reach
 # Frontal axes of P from the low atrium, and from the AV node upwards.
 LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
+U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
 _SCAR_TIMES, _SCAR_COURSE = np.array([0.12, 0.27, 0.42, 0.57]), np.array([0.55, 1, 0.75, 0.2])
 
 _QRS_GRID = np.linspace(-0.6, 1.7, 185)
@@ -379,8 +380,8 @@ def _recovery(
 
 def _u_loop(spec: HeartSpec, torso: Torso, jt_ms: float) -> Loop:
     """U, some 90 ms behind the end of T."""
-    vector = torso.towards({"V3": spec.u_mv})
-    return Loop(np.array([jt_ms + 90.0]), np.array([36.0]), vector[None])
+    size = spec.u_mv / (torso.field[4] @ U_DIRECTION)
+    return Loop(np.array([jt_ms + 90.0]), np.array([36.0]), size * U_DIRECTION[None])
 
 
 def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
@@ -456,6 +457,8 @@ def _atria(spec: HeartSpec, torso: Torso, own: np.ndarray, axis_deg: float | Non
     if spec.p_terminal_mv:
         back = torso.towards({"V1": -spec.p_terminal_mv, "II": 0.0})
         loop = loop + Loop(np.array([0.78]), np.array([0.14]), back[None])
+    far = loop.vectors @ ((ATRIAL_SHARE - 1)[:, None] * torso.field).T
+    loop = replace(loop, near=far if loop.near is None else loop.near + far)
     marks = find_marks(loop, torso.twelve(), "P", _P_GRID)
     scale = spec.p_ms / (marks.offset - marks.onset)
     loop, marks = loop.timed(marks.onset, scale), marks.timed(marks.onset, scale)

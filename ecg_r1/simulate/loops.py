@@ -105,7 +105,7 @@ def evenly(centres: np.ndarray, width: float, vectors: np.ndarray) -> Loop:
 
 # Template times: of the QRS and of P from onset 0 to offset 1; of ST and T from J point 0 to
 # the end of T 1.
-QRS_CENTRES, QRS_WIDTH = np.linspace(0.09, 0.91, 8), 0.068
+QRS_CENTRES, QRS_WIDTH = np.linspace(0.08, 0.92, 10), 0.056
 T_CENTRES, T_WIDTH = np.array([0.0, 0.19, 0.37, 0.54, 0.69, 0.82]), 0.10
 P_CENTRES, P_WIDTH = np.array([0.18, 0.40, 0.62, 0.84]), 0.13
 T_FIRST = 2  # the bumps before are the ST segment's
@@ -150,8 +150,10 @@ def find_marks(
     whole = np.abs(vectors @ bumps)
     size = np.abs(vectors[:, first:] @ bumps[first:]) if first else whole
     peak, step = size.max(1), grid[1] - grid[0]
-    onset = grid[0] + step * _begin(size, EDGE[wave])
-    offset = grid[-1] - step * _begin(whole[:, ::-1], EDGE[wave])
+    edge = EDGE[wave] * peak
+    onset = grid[0] + step * _begin(size, edge)
+    edge = EDGE[wave] * whole.max(1) if first else edge
+    offset = grid[-1] - step * _begin(whole[:, ::-1], edge)
     counts = peak >= SEEN * peak.max()
     name = wave.lower()
     leads = np.empty((12, 3))
@@ -165,10 +167,9 @@ def find_marks(
     return Marks(leads, *marks)
 
 
-def _begin(size: np.ndarray, edge: float) -> np.ndarray:
-    """Where each lead first passes `edge` of its largest, in samples, between samples too."""
-    above = size - edge * size.max(1)[:, None]
-    first = np.maximum((above > 0).argmax(1), 1)
+def _begin(size: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Where each lead first passes its edge, in samples, between samples too."""
+    first = np.maximum((size > edge[:, None]).argmax(1), 1)
     row = np.arange(len(size))
-    after, before = above[row, first], above[row, first - 1]
-    return first - after / np.where(after > before, after - before, 1)
+    after, before = size[row, first], size[row, first - 1]
+    return first - (after - edge) / np.where(after > before, after - before, 1)

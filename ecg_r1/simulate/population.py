@@ -8,7 +8,7 @@ from ecg_r1.simulate.spec import HeartSpec, one_of
 
 BALANCES = ("balanced", "prevalent")
 # Share of patients without any condition, beside those whom each group passes by.
-HEALTHY = {"balanced": 0.28, "prevalent": 0.22}
+HEALTHY = {"balanced": 0.28, "prevalent": 0.40}
 GROUPS = ("rhythm", "ectopy", "conduction", "muscle", "substance")
 NORMAL = {
     "rhythm": "sinus rhythm",
@@ -162,10 +162,10 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     male = dials["sex"] == "male"
     older = (dials["age_years"] - 50) / 10
     rr_ms = 60000 / dials["hr_bpm"]
-    p_ms = _within(rng, 105 + 1.5 * older, 9, 84, 118)
-    pr_ms = _within(rng, (162 if male else 150) + 4 * older, 20, 112, 199)
+    p_ms = _within(rng, 107 + 1.5 * older, 9, 84, 119)
+    pr_ms = _within(rng, (167 if male else 155) + 4 * older, 20, 112, 199)
     pr_ms -= max(0.0, 900 - rr_ms) * 0.03
-    qrs_ms = _within(rng, 94 if male else 86, 7, 72, 109)
+    qrs_ms = _within(rng, 91 if male else 83, 7, 68, 109)
     qtc_ms = _within(rng, (395 if male else 402) + 4 * older, 15, 356, 440)
     found = {"p_ms": p_ms, "pr_ms": pr_ms, "qrs_ms": qrs_ms} | dials
     qtc_ms = found.pop("qtc_ms", qtc_ms + 0.6 * max(found["qrs_ms"] - 105, 0))

@@ -14,10 +14,15 @@ N_SAMPLES = round(RECORD_MS / STEP_MS)
 REACH = 3.3  # standard deviations after which a bump is nothing (0.4 %)
 # The heart from beat to beat, after PTB-XL's normal records: SD of its size along x, y, z and
 # of its turn about them (rad). Breathing makes the larger part of both.
-SIZE_SD, TURN_SD = 0.02, np.radians([2.4, 1.5, 1.8])
+SIZE_SD, TURN_SD = 0.02, np.radians([2.6, 2.2, 1.4])
+T_SIZE_SD = 0.035  # of T by itself
 BREATHING = 0.85  # share of the standard deviation
 RESTITUTION = 0.2  # exponent with which a beat's JT follows the RR before it
 SPIKE_MV = np.array([0.55, -0.80, 0.35])  # dipole of a stimulus
+# Six slow waves, of which the rate and size of fibrillation are mixed.
+_SLOW = 2 * np.pi * np.outer(np.arange(1, 7) * 0.17, np.arange(N_SAMPLES) * STEP_MS / 1000)
+_SLOW = np.concatenate([np.cos(_SLOW), np.sin(_SLOW)]).astype(np.float32)
+MOST_BEATS = 160  # in and around ten seconds
 TIMES_MS = np.arange(N_SAMPLES) * STEP_MS
 
 
@@ -40,6 +45,8 @@ def render(
 ) -> np.ndarray:
     """I, II, V1-V6 `(8, samples)` in mV at 500 Hz, without noise."""
     moves = _moves(spec, impulses, rng).astype(np.float32)
+    drawn = rng.standard_normal(MOST_BEATS)[: len(impulses.qrs)]
+    sizes = (1 + T_SIZE_SD * spec.beat_variation * drawn).astype(np.float32)
     waves = rng.standard_normal((3, 2, 12))
     phases = rng.uniform(0, 2 * np.pi, 6)
     record = np.zeros((8, N_SAMPLES), np.float32)
@@ -48,7 +55,8 @@ def render(
         at, scale = impulses.qrs[own], scales[own]
         lead_fields = heart.torso.field.astype(np.float32) @ moves[own]
         _lay(record, form.qrs, lead_fields, at, np.ones(len(at)))
-        _lay(record, form.recovery + form.u, lead_fields, at + form.qrs_ms, scale)
+        recovering = lead_fields * sizes[own, None, None]
+        _lay(record, form.recovery + form.u, recovering, at + form.qrs_ms, scale)
     for kind, atria in enumerate(heart.atria):
         own = impulses.p_kinds == kind
         if own.any():
@@ -65,7 +73,7 @@ def render(
 def _moves(spec: HeartSpec, impulses: Impulses, rng: np.random.Generator) -> np.ndarray:
     """Size and turn of the heart in each beat, `(beats, 3, 3)`."""
     shift = rng.uniform(0, 2 * np.pi, (6, 1))
-    chance = rng.standard_normal((6, 160))[:, : len(impulses.qrs)]
+    chance = rng.standard_normal((6, MOST_BEATS))[:, : len(impulses.qrs)]
     phase = 2 * np.pi * impulses.qrs * spec.breaths_per_min / 60000 + shift
     course = BREATHING * np.sqrt(2) * np.sin(phase) + np.sqrt(1 - BREATHING**2) * chance
     course = spec.beat_variation * course
@@ -131,18 +139,20 @@ def _fibrillation_waves(
 
     Their amplitude is that of V1 from trough to crest, two standard deviations each way.
     """
-    slow = 2 * np.pi * np.outer(np.arange(1, 7) * 0.17, TIMES_MS / 1000)
-    course = np.concatenate([np.cos(slow), np.sin(slow)])  # (12, samples)
     # Main activity near V1, in the right atrium; the rest seen below and from the left.
     directions = np.array([[-0.20, 0.25, -0.85], [0.10, 0.45, 0.20], [0.25, 0.10, -0.30]])
-    record = np.zeros((3, N_SAMPLES))
-    for k, direction in enumerate(directions):
-        bend, swell = 0.35 * drawn[k] @ course
-        rate = (6.0 + 0.5 * phases[k] / np.pi + 0.55 * k) * (1 + 0.16 * bend)
+    courses = np.einsum("kij,jt->ikt", 0.35 * drawn.astype(np.float32), _SLOW)
+    bends, swells = courses
+    shapes = np.empty((3, N_SAMPLES), np.float32)
+    for k in range(3):
+        rate = (6.0 + 0.5 * phases[k] / np.pi + 0.55 * k) * (1 + 0.16 * bends[k])
         angle = np.cumsum(2 * np.pi * rate * STEP_MS / 1000) + phases[3 + k]
-        shape = np.sin(angle) + 0.40 * np.sin(2 * angle + phases[k]) + 0.15 * np.sin(3 * angle)
-        record += np.outer(direction, shape * np.clip(1 + 0.55 * swell, 0.1, None) / (1 + k))
-    return record * spec.f_wave_mv / max(4 * (torso.field[2] @ record).std(), 1e-9)
+        angle = np.remainder(angle, 2 * np.pi).astype(np.float32)
+        shape = np.sin(angle) + 0.15 * np.sin(3 * angle)
+        shape += 0.40 * np.sin(2 * angle + np.float32(phases[k]))
+        shapes[k] = shape * np.clip(1 + 0.55 * swells[k], 0.1, None) / (1 + k)
+    record = directions.T.astype(np.float32) @ shapes
+    return record * np.float32(spec.f_wave_mv / max(4 * (torso.field[2] @ record).std(), 1e-9))
 
 
 def _spiked(record: np.ndarray, lead_field: np.ndarray, spikes: np.ndarray) -> np.ndarray:

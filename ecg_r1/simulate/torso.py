@@ -28,6 +28,9 @@ DOWER = np.array(
 # Dower's torso sees V1, V3 and V4 larger, V2 and V6 smaller than the median of 150 normal
 # records of PTB-XL (Wagner et al. 2020, Sci Data 7:154).
 FIELD = DOWER * np.array([1, 1, 0.86, 1.06, 0.88, 0.93, 0.98, 1.08])[:, None]
+# The atria lie to the right and the back: V3-V6 see them smaller than the ventricles (fitted to
+# the P waves of the same records).
+ATRIAL_SHARE = np.array([1, 1, 1, 1, 0.75, 0.5, 0.5, 0.5])
 # The twelve leads from I, II, V1-V6: Einthoven's and Goldberger's laws.
 TWELVE = np.zeros((12, 8))
 TWELVE[0, 0] = TWELVE[1, 1] = 1

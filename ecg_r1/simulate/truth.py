@@ -18,6 +18,7 @@ from ecg_r1.simulate.spec import HeartSpec
 P, QRS, T = 1, 2, 3  # values of `Truth.wave_mask`; 0 is none
 STEP_MS = 1000 / FS
 LAST = RECORD_MS / STEP_MS
+LEVEL_MS = 20.0  # before the QRS onset; the level is the mean of the first half of it
 SMALLEST_MV = 0.03  # of a Q, R or S that counts as one
 
 
@@ -125,7 +126,7 @@ class Truth:
     def lead_values(self) -> dict[str, np.ndarray]:
         """Amplitudes (mV) and durations (ms) of the rhythm's own clean beat, rows as `LEADS`.
 
-        Against the level at the QRS onset. Q is what goes down before R, S what goes down
+        Against the level before the QRS. Q is what goes down before R, S what goes down
         after it; a QS stands in both. J is the end of the QRS over leads; ST is taken at
         J + 40, 60 (`st_mv`) and 80 ms.
         """
@@ -226,13 +227,15 @@ def _rows(marks: Marks) -> np.ndarray:
 def _lead_values(heart: Heart, pr_ms: float | None) -> dict[str, np.ndarray]:
     """`Truth.lead_values`; `pr_ms` of a P wave that leads the beat, or None."""
     form, twelve = heart.forms[0], heart.torso.twelve()
-    t = np.arange(0.0, form.qt_ms + STEP_MS, STEP_MS)
+    # The level just before the QRS, where no lead has left it yet.
+    t = np.arange(-LEVEL_MS, form.qt_ms + STEP_MS, STEP_MS)
     total = form.qrs.seen(twelve) @ form.qrs.bumps(t)
     total += form.recovery.seen(twelve) @ form.recovery.bumps(t - form.qrs_ms)
     if pr_ms is not None:  # the atria still recover
         atria = heart.atria[0].loop
         total += atria.seen(twelve) @ atria.bumps(t + pr_ms)
-    total -= total[:, :1]
+    before = round(LEVEL_MS / STEP_MS)
+    total = total[:, before:] - total[:, : before // 2].mean(1, keepdims=True)
     j = round(form.qrs_ms / STEP_MS)
     values = _deflections(total[:, : j + 1])
     wave = total[:, j + round(0.25 * (form.qt_ms - form.qrs_ms) / STEP_MS) :]
