@@ -50,7 +50,7 @@ def simulate(spec: HeartSpec, seed: int = 0) -> ECG:
         and its variation: PTB-XL (`benchmarks/fit_heart.py`).
 
     Example:
-        >>> ecg = simulate(HeartSpec(hr_bpm=75))
+        >>> ecg = simulate(HeartSpec(hr_bpm=75, variation=0))
         >>> ecg.signal.shape, ecg.truth.diagnoses
         ((12, 5000), ('sinus rhythm', 'normal ecg'))
     """

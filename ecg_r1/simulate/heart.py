@@ -337,13 +337,26 @@ def _t_loop(spec: HeartSpec, torso: Torso, patient: _Patient, extra: np.ndarray)
         vectors = vectors @ turn(angle).T
     plain = replace(evenly(T_CENTRES, T_WIDTH, vectors), near=gain * patient.near[1])
     loop = _sharpened(plain, spec.t_sharpness)
-    if spec.t_wave_mv:
-        course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]), near=None)
-        peak = _T_GRID[course.at(_T_GRID)[0].argmax()]
-        at_peak = course.at(np.array([peak]))[0, 0]
-        dipole = loop.at(np.array([peak]))[:, 0]
-        missing = torso.missing(spec.t_wave_mv, dipole)
-        change = np.outer(_T_COURSE / at_peak, torso.towards(missing))
+    return _with_t_heights(spec, torso, loop) if spec.t_wave_mv else loop
+
+
+def _with_t_heights(spec: HeartSpec, torso: Torso, loop: Loop) -> Loop:
+    """T moved so that it peaks at the dialled heights, in two steps.
+
+    First at the moment where the course of the change peaks, then, since T itself may peak
+    beside it, at T's own extremes.
+    """
+    course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]), near=None)
+    size = course.at(_T_GRID)[0]
+    moment = size.argmax()
+    for step in range(2):
+        dipole = loop.at(_T_GRID)
+        reached = {}
+        for name, wanted in spec.t_wave_mv.items():
+            seen = torso.level(name, dipole)
+            extreme = seen.max() if wanted > 0 else seen.min()
+            reached[name] = wanted - (extreme if step else seen[moment])
+        change = np.outer(_T_COURSE / size[moment], torso.towards(reached))
         loop = replace(loop, vectors=loop.vectors + change)
     return loop
 

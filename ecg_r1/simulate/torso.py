@@ -73,10 +73,9 @@ class Torso:
         # Small singular values would ask for a huge dipole where two leads are nearly alike.
         return np.linalg.pinv(rows, rcond=0.1) @ np.array(list(levels.values()))
 
-    def missing(self, levels: Mapping[str, float], dipole: np.ndarray) -> dict[str, float]:
-        """What a dipole lacks of the level wanted in each lead or territory, in mV."""
-        lacking = np.array(list(levels.values())) - self._rows(levels) @ dipole
-        return dict(zip(levels, lacking.tolist(), strict=True))
+    def level(self, name: str, dipole: np.ndarray) -> np.ndarray:
+        """What a lead or territory sees of a dipole `(3, times)`, in mV."""
+        return self._rows([name])[0] @ dipole
 
     def _rows(self, names: Iterable[str]) -> np.ndarray:
         twelve = self.twelve()
