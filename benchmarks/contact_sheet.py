@@ -53,9 +53,10 @@ def draw_one(name: str, seed: int) -> Image.Image:
     page = draw_page(ecg, px_per_mm=PX_PER_MM)
     framed = Image.new("RGB", (page.width, page.height + TITLE_PX), "white")
     framed.paste(page, (0, TITLE_PX))
-    labels = "; ".join(ecg.truth.diagnoses)
-    font = ImageFont.load_default(13)
-    ImageDraw.Draw(framed).text((6, 3), f"{name} | {labels}", fill="black", font=font)
+    font, title = ImageFont.load_default(13), f"{name} | {'; '.join(ecg.truth.diagnoses)}"
+    while font.getlength(title) > page.width - 12:
+        title = title.rstrip("…")[:-1] + "…"
+    ImageDraw.Draw(framed).text((6, 3), title, fill="black", font=font)
     return framed
 
 

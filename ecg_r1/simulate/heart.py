@@ -75,7 +75,7 @@ _OWN = {"lafb": 0.5, "lpfb": 0.4, "lbbb": 0.4}
 _LATE = Loop(
     np.array([0.72, 0.88]),
     np.array([0.085, 0.080]),
-    np.array([[-0.32, -0.03, -0.46], [-0.42, -0.04, -0.56]]),
+    np.array([[-0.18, -0.03, -0.46], [-0.25, -0.04, -0.56]]),
 )
 # Share of the QRS that the left ventricle takes beside it, and the size of what comes late.
 _LATENESS = {"rbbb": (0.66, 1.0), "irbbb": (0.84, 0.5)}
@@ -98,7 +98,7 @@ _T_COURSE = np.array([0.0, 0.05, 0.35, 0.80, 1.00, 0.50])
 _ST_COURSE = np.array([1.0, 1.0, 0.90, 0.55, 0.20, 0.0])
 _ST_BEND = np.array([-0.05, 0.15, 0.30, 0.30, 0.15, 0.0])
 _SAG = np.array([0.25, 0.70, 1.00, 0.75, 0.25, 0.0])  # digoxin's scoop
-GROWTH_STEPS = 5  # by a tenth each, towards an axis that turning alone cannot reach
+GROWTH_STEPS = 10  # by a tenth each, towards an axis that turning alone cannot reach
 # Frontal axes of P from the low atrium, and from the AV node upwards.
 LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
@@ -207,12 +207,12 @@ def under_potassium(spec: HeartSpec) -> HeartSpec:
     return replace(
         spec,
         t_sharpness=spec.t_sharpness * (1 + 0.5 * min(high, 2)),
-        t_gain=spec.t_gain * (1 + 0.8 * min(high, 2.5)) * max(1 - 0.55 * low, 0.1),
+        t_gain=spec.t_gain * (1 + 0.8 * min(high, 2.5)) * max(1 - 0.7 * low, 0.1),
         p_mv=None if higher == 0 else (spec.p_mv or 0.1) * max(1 - higher / 1.5, 0.0),
         pr_ms=min(spec.pr_ms + 35 * higher, 0.6 * spec.rr_ms),
         qrs_ms=spec.qrs_ms + 60 * highest,
         qt_ms=min(spec.qt_ms + 25 * highest, 0.95 * spec.rr_ms),
-        u_mv=spec.u_mv + 0.14 * low,
+        u_mv=spec.u_mv + 0.18 * low,
         st_elevation_mv={**spec.st_elevation_mv, **added} if low else spec.st_elevation_mv,
     )
 
