@@ -104,9 +104,9 @@ LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
 _SCAR_TIMES, _SCAR_COURSE = np.array([0.12, 0.27, 0.42, 0.57]), np.array([0.55, 1, 0.75, 0.2])
 
-_QRS_GRID = np.linspace(-0.6, 1.7, 185)
+_QRS_GRID = np.linspace(-0.6, 1.7, 139)
 _T_GRID = np.linspace(-0.4, 1.6, 121)
-_P_GRID = np.linspace(-0.7, 1.7, 97)
+_P_GRID = np.linspace(-0.7, 1.7, 73)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def under_potassium(spec: HeartSpec) -> HeartSpec:
         spec,
         t_sharpness=spec.t_sharpness * (1 + 0.5 * min(high, 2)),
         t_gain=spec.t_gain * (1 + 0.8 * min(high, 2.5)) * max(1 - 0.7 * low, 0.1),
-        p_mv=None if higher == 0 else (spec.p_mv or 0.1) * max(1 - higher / 1.5, 0.0),
+        p_mv=(spec.p_mv or 0.1) * max(1 - higher / 1.5, 0.0) if higher else spec.p_mv,
         pr_ms=min(spec.pr_ms + 35 * higher, 0.6 * spec.rr_ms),
         qrs_ms=spec.qrs_ms + 60 * highest,
         qt_ms=min(spec.qt_ms + 25 * highest, 0.95 * spec.rr_ms),
@@ -236,8 +236,8 @@ def _own_loop(patient: _Patient) -> Loop:
     return replace(evenly(QRS_CENTRES, QRS_WIDTH, patient.qrs), near=patient.near[0])
 
 
-def _conduct(spec: HeartSpec, patient: _Patient) -> tuple[Loop, Loop]:
-    """The left ventricle's loop, and what comes late from the right one."""
+def _conduct(spec: HeartSpec, patient: _Patient) -> tuple[Loop, Loop | None]:
+    """The left ventricle's loop, and what comes late from the right one, if anything."""
     parts = spec.conduction.split("+")
     left = parts[-1]
     loop = _own_loop(patient)
@@ -248,7 +248,7 @@ def _conduct(spec: HeartSpec, patient: _Patient) -> tuple[Loop, Loop]:
         loop = loop.times(0.5) + _BLOCKS["lbbb"].times(0.5)
     loop = _gained(loop, spec)
     if parts[0] not in _LATENESS:
-        return loop, _LATE.times(0.0)
+        return loop, None
     share, size = _LATENESS[parts[0]]
     return loop.timed(0.0, share), _LATE.times(size * spec.qrs_gain)
 
@@ -270,11 +270,13 @@ def _delta(spec: HeartSpec) -> Loop:
 
 def _scar(spec: HeartSpec, torso: Torso) -> Loop:
     """What infarcted walls no longer give early in the QRS: a dipole away from them."""
-    lost = -torso.towards(spec.scar_mv) if spec.scar_mv else np.zeros(3)
+    lost = -torso.towards(spec.scar_mv)
     return evenly(_SCAR_TIMES, 0.085, np.outer(_SCAR_COURSE, lost))
 
 
-def _on_axis(spec: HeartSpec, torso: Torso, loop: Loop, fixed: Loop) -> tuple[Loop, Torso]:
+def _on_axis(
+    spec: HeartSpec, torso: Torso, loop: Loop, fixed: list[Loop]
+) -> tuple[Loop, Torso]:
     """The loop turned about z so that, with what stays, its net area lies on the axis.
 
     Where what stays is too large for that, the loop grows a little and comes as near as it can.
@@ -282,7 +284,7 @@ def _on_axis(spec: HeartSpec, torso: Torso, loop: Loop, fixed: Loop) -> tuple[Lo
     """
     if spec.axis_deg is None:
         return loop, torso
-    area, stays = loop.area, fixed.area
+    area, stays = loop.area, sum((one.area for one in fixed), np.zeros(3))
     for _ in range(GROWTH_STEPS):
         angle = torso.turn_to(area, stays, spec.axis_deg)
         off = torso.axis(turn(angle) @ area + stays) - spec.axis_deg
@@ -400,12 +402,16 @@ def _u_loop(spec: HeartSpec, torso: Torso, jt_ms: float) -> Loop:
 def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
     """The beat that the atria or the junction conduct, and the torso it is seen through."""
     loop, late = _conduct(spec, patient)
-    stays = late + _scar(spec, patient.torso)
+    stays = [late] if late is not None else []
+    if spec.scar_mv:
+        stays.append(_scar(spec, patient.torso))
     if spec.delta_ms:
         loop = loop.timed(-0.45 * spec.delta_ms / spec.qrs_ms, 1 - 0.25)
-        stays = stays + _delta(spec)
+        stays.append(_delta(spec))
     loop, torso = _on_axis(spec, patient.torso, loop, stays)
-    qrs, marks = _timed(loop + stays, torso, spec.qrs_ms)
+    for one in stays:
+        loop = loop + one
+    qrs, marks = _timed(loop, torso, spec.qrs_ms)
     extra = np.zeros(3)
     if spec.conduction not in ("normal", "lafb", "lpfb", "irbbb", "ivcd") or spec.delta_ms:
         extra = qrs.area - _native_area(spec, patient)
@@ -476,7 +482,7 @@ def _atria(spec: HeartSpec, torso: Torso, own: np.ndarray, axis_deg: float | Non
     scale = spec.p_ms / (marks.offset - marks.onset)
     loop, marks = loop.timed(marks.onset, scale), marks.timed(marks.onset, scale)
     if spec.pr_depression_mv:
-        low = torso.towards({"II": -spec.pr_depression_mv, "V5": -0.7 * spec.pr_depression_mv})
+        low = torso.towards({"II": -spec.pr_depression_mv})
         # The atria recover slowly: lowest at the QRS, which hides it.
         late, width = 60.0, 80.0
         recovery = Loop(np.array([spec.pr_ms + late]), np.array([width]), low[None])

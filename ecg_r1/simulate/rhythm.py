@@ -150,6 +150,8 @@ def _av_node(spec: HeartSpec, chance: Chance, n: int) -> tuple[np.ndarray, np.nd
 
 def _paused(spec: HeartSpec, p: np.ndarray) -> np.ndarray:
     """The sinus node stands still once, in the middle of the record."""
+    if not spec.pause_s:
+        return p
     middle = int(np.searchsorted(p, 0.45 * RECORD_MS))
     gap = p[middle] - p[middle - 1]
     if 1000 * spec.pause_s <= gap:
@@ -200,6 +202,8 @@ def _premature_atrial(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Early P waves, which reset the sinus node."""
     kinds = np.zeros(len(p), int)
+    if not spec.n_pac:
+        return p, kinds
     p = p.copy()
     order = _inside(p)[np.argsort(_taken(chance.uniforms[64:], len(_inside(p))))]
     for place in range(spec.n_pac):
