@@ -99,7 +99,7 @@ def _varied(spec: HeartSpec, chance: Chance) -> np.ndarray:
     rr, n = spec.rr_ms, len(regular)
     if spec.rhythm == "atrial fibrillation":
         size = max(spec.rr_variation, 1e-3)
-        # Log-normal, after Hayano 1997: skewed, never shorter than the AV node lets through.
+        # Skewed, and never shorter than the AV node lets through.
         share = np.exp(size * _taken(chance.normals, n) - 0.5 * size**2)
         steps = np.maximum(share, min(SHORTEST_RR_MS / rr, 1))
     else:
@@ -178,12 +178,10 @@ def _flutter(spec: HeartSpec, chance: Chance) -> Impulses:
     ratios = np.array(spec.flutter_ratios)
     wave_ms = spec.rr_ms / ratios.mean()
     waves = _train(60000 / wave_ms, chance)
-    drawn = ratios[(_taken(chance.uniforms[1:], len(waves)) * len(ratios)).astype(int)]
     # As many of each ratio as dialled, so that the mean rate is kept.
     whole = np.resize(ratios, len(waves) // int(ratios.min()) + 1)
     order = np.argsort(_taken(chance.uniforms[1:], len(whole)))
-    steps = whole[order] if len(ratios) > 1 else drawn
-    through = np.cumsum(steps)
+    through = np.cumsum(whole[order])
     through = through[through < len(waves)]
     return Impulses(waves[through] + 0.45 * wave_ms, np.zeros(len(through), int), flutter=waves)
 
