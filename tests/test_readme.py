@@ -76,10 +76,22 @@ def test_every_command_line_is_understood(line):
     command_line().parse_args(shlex.split(line, comments=True))
 
 
-def test_the_quick_start_runs():
-    (code,) = blocks("python")
+def said_by(code: str) -> str:
+    """What a Python example of the README prints."""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    lines = done.stdout.splitlines()
+    return done.stdout
+
+
+def test_the_quick_start_runs():
+    lines = said_by(blocks("python")[0]).splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["signal", "image", "both"]
+
+
+def test_the_dialled_heart_is_what_its_comment_says():
+    code = blocks("python")[1]
+    promised = re.search(r"diagnoses\)  # (.*)", code)[1].split(", ")
+    said = said_by(code).splitlines()[0]
+    assert all(f"'{label}'" in said for label in promised)
+    assert said.count("'") == 2 * len(promised)

@@ -1,5 +1,7 @@
 """Believable patients: people, their intervals, and conditions that can stand together."""
 
+from functools import cache
+
 import numpy as np
 
 from ecg_r1.simulate.conditions import Condition, Dials, condition, of_group
@@ -91,15 +93,23 @@ def _draw_names(rng: np.random.Generator, balance: str) -> dict[str, str]:
     """A condition of each group, drawn again where they cannot stand together."""
     names = dict(NORMAL)
     for group in GROUPS:
-        names[group] = _weighted(rng, of_group(group), balance).name
+        names[group] = _weighted(rng, group, balance).name
         if not _compatible(names, group):
             names[group] = NORMAL[group]
     return names
 
 
-def _weighted(rng: np.random.Generator, found: list[Condition], balance: str) -> Condition:
-    weights = np.array([getattr(one, balance) for one in found])
-    return found[rng.choice(len(found), p=weights / weights.sum())]
+def _weighted(rng: np.random.Generator, group: str, balance: str) -> Condition:
+    found, ends = _shares(group, balance)
+    return found[int(np.searchsorted(ends, rng.random(), side="right"))]
+
+
+@cache
+def _shares(group: str, balance: str) -> tuple[list[Condition], np.ndarray]:
+    """The conditions of a group, and where the share of each ends between 0 and 1."""
+    found = of_group(group)
+    weights = np.cumsum([getattr(one, balance) for one in found])
+    return found, weights / weights[-1]
 
 
 def _compatible(names: dict[str, str], group: str) -> bool:
@@ -143,7 +153,7 @@ def _person(rng: np.random.Generator, *, ill: bool) -> Dials:
     """Age, sex and the chest; PTB-XL's ages."""
     return {
         "age_years": float(round(_within(rng, 62 if ill else 48, 16, 18, 89))),
-        "sex": str(rng.choice(["female", "male"])),
+        "sex": "female" if rng.random() < 0.5 else "male",
         "rr_variation": float(np.clip(np.exp(rng.normal(-3.45, 0.6)), 0.006, 0.07)),
         "breaths_per_min": float(rng.uniform(10, 20)),
         "front_gain": float(np.exp(rng.normal(0, 0.10))),
@@ -156,16 +166,16 @@ def _person(rng: np.random.Generator, *, ill: bool) -> Dials:
 def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     """P, PR, QRS and QT of this person, where no condition has set them.
 
-    Normal limits by age and sex: Mason et al. 2007, J Electrocardiol 40:228, and PTB-XL's
-    normal records (median PR 147 and 164, QRS 85 and 93, QTc 402 and 396 ms in women and men).
+    Limits by age and sex after Mason et al. 2007, J Electrocardiol 40:228; means such that
+    `measure` reads the same on these as on PTB-XL's normal records.
     """
     male = dials["sex"] == "male"
     older = (dials["age_years"] - 50) / 10
     rr_ms = 60000 / dials["hr_bpm"]
     p_ms = _within(rng, 107 + 1.5 * older, 9, 84, 119)
-    pr_ms = _within(rng, (167 if male else 155) + 4 * older, 20, 112, 199)
+    pr_ms = _within(rng, (171 if male else 159) + 4 * older, 20, 112, 199)
     pr_ms -= max(0.0, 900 - rr_ms) * 0.03
-    qrs_ms = _within(rng, 91 if male else 83, 7, 68, 109)
+    qrs_ms = _within(rng, 87 if male else 79, 7, 66, 109)
     qtc_ms = _within(rng, (395 if male else 402) + 4 * older, 15, 356, 440)
     found = {"p_ms": p_ms, "pr_ms": pr_ms, "qrs_ms": qrs_ms} | dials
     qtc_ms = found.pop("qtc_ms", qtc_ms + 0.6 * max(found["qrs_ms"] - 105, 0))

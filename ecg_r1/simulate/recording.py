@@ -39,6 +39,7 @@ TWELVE_OF_EIGHT[:6, :2] = [1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.
 TWELVE_OF_EIGHT[6:, 2:] = np.eye(6)
 
 # Slow noise is made at 62.5 Hz and drawn between.
+_BANK_SEED, _BANK, _SLOW_BANK = 20261122, 2**19, 2**18  # samples at 500 and 62.5 Hz
 _STRIDE = 8
 # Wander: power falls as 1/f^4 above the corner; RMS by electrode against the dial, and the
 # spread (SD of the logarithm) of each; neighbours on the chest move together.
@@ -173,17 +174,13 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     muscle_size = _sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1])
     tremor_size = _sizes(_TREMOR_SIZE, _MUSCLE_SPREAD, spread[1])
     coarse = ceil(n / _STRIDE) + 1
-    # One course of 2.7 records gives wander from its start and loudness from its half:
-    # neither reaches the other, and none comes back to its own beginning.
-    slow = _MOVING_TOGETHER @ _slow_course(_wander_spectrum(64 * ceil(coarse / 25)), rng)
-    half = slow.shape[1] // 2
-    swell = np.exp(_MUSCLE_SWELL * slow[:, half : half + coarse] - _MUSCLE_SWELL**2)
-    tremor = _slow_course(_tremor_spectrum(64 * ceil(coarse / 60)), rng)[:, :coarse]
+    wander, swell = (_taken(_slow_bank("wander"), coarse, rng) for _ in range(2))
+    swell = np.exp(_MUSCLE_SWELL * (_MOVING_TOGETHER @ swell) - _MUSCLE_SWELL**2)
     away = chance[:9, None].astype(np.float32) - 0.5
     return _UnitNoise(
-        wander=slow[:, :coarse] * wander_size,
-        muscle=_draw_muscle(n, rng) * muscle_size,
-        tremor=tremor * tremor_size,
+        wander=(_MOVING_TOGETHER @ wander) * wander_size,
+        muscle=_taken(_muscle_bank(), n, rng) * muscle_size,
+        tremor=_taken(_slow_bank("tremor"), coarse, rng) * tremor_size,
         swell=swell,
         mains=np.sign(away) * (0.5 + 2 * np.abs(away)),
         turn=chance[9],
@@ -191,53 +188,46 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     )
 
 
+def _taken(bank: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Nine stretches of a bank from drawn places, each upright or upside down.
+
+    Drawing places instead of samples takes a fifth of the time.
+    """
+    chance = rng.random(18)
+    starts = (chance[:9] * (len(bank) - n)).astype(int).tolist()
+    out = np.empty((9, n), np.float32)
+    for row, start in enumerate(starts):
+        out[row] = bank[start : start + n]
+    out *= np.where(chance[9:] < 0.5, -1, 1).astype(np.float32)[:, None]
+    return out
+
+
+@cache
+def _muscle_bank() -> np.ndarray:
+    """Seventeen minutes of muscle noise of RMS 1, the same in every process."""
+    drawn = np.random.default_rng(_BANK_SEED).standard_normal(_BANK + 2, dtype=np.float32)
+    noise = np.convolve(drawn, np.float32(_MUSCLE_TAPS), "valid")
+    return noise / np.sqrt(np.float32(np.square(_MUSCLE_TAPS).sum()))
+
+
+@cache
+def _slow_bank(kind: str) -> np.ndarray:
+    """Seventy minutes at 62.5 Hz of slow noise of RMS 1."""
+    band, corner, fall = {
+        "wander": (_WANDER_HZ, _WANDER_CORNER_HZ, 4),
+        "tremor": (_TREMOR_HZ, _TREMOR_CORNER_HZ, 2),
+    }[kind]
+    hz = np.arange(_SLOW_BANK // 2 + 1) * (FS / _STRIDE / _SLOW_BANK)
+    power = ((hz >= band[0]) & (hz <= band[1])) / (1 + (hz / corner) ** fall)
+    seed = [_BANK_SEED, fall]
+    drawn = np.random.default_rng(seed).standard_normal((2, len(hz)))
+    course = np.fft.irfft((drawn[0] + 1j * drawn[1]) * np.sqrt(power))
+    return (course / course.std()).astype(np.float32)
+
+
 def _sizes(typical: tuple[float, ...], spread: float, unit: np.ndarray) -> np.ndarray:
     """Log-normal sizes, of mean square `typical` squared."""
     return np.float32(typical)[:, None] * np.exp(spread * unit - spread**2)
-
-
-def _draw_muscle(n: int, rng: np.random.Generator) -> np.ndarray:
-    # Sums of even chances are near enough to normal, and drawn in a quarter of the time.
-    even = rng.random((9, n + 2), dtype=np.float32)
-    even -= 0.5
-    even *= (12 / np.square(_MUSCLE_TAPS).sum()) ** 0.5
-    muscle = even[:, 2:] * _MUSCLE_TAPS[2]
-    muscle += even[:, 1:-1]
-    muscle += even[:, :-2]
-    return muscle
-
-
-class _Spectrum(NamedTuple):
-    period: int  # samples at 62.5 Hz
-    first: int  # bin of the first amplitude
-    amplitude: np.ndarray
-
-
-def _slow_course(spectrum: _Spectrum, rng: np.random.Generator) -> np.ndarray:
-    """Nine independent courses of RMS 1."""
-    n_bins = len(spectrum.amplitude)
-    bins = np.zeros((9, spectrum.first + n_bins), dtype=np.complex64)
-    drawn = rng.standard_normal((9, 2 * n_bins), dtype=np.float32).view(np.complex64)
-    np.multiply(drawn, spectrum.amplitude, out=bins[:, spectrum.first :])
-    return np.fft.irfft(bins, spectrum.period, axis=1, norm="forward")
-
-
-@cache
-def _wander_spectrum(period: int) -> _Spectrum:
-    return _spectrum(period, _WANDER_HZ, _WANDER_CORNER_HZ, 4)
-
-
-@cache
-def _tremor_spectrum(period: int) -> _Spectrum:
-    return _spectrum(period, _TREMOR_HZ, _TREMOR_CORNER_HZ, 2)
-
-
-def _spectrum(period: int, band: tuple[float, float], corner: float, fall: int) -> _Spectrum:
-    hz = np.arange(period // 2 + 1) * (FS / _STRIDE / period)
-    used = np.flatnonzero((hz >= band[0]) & (hz <= band[1]))
-    power = 1 / (1 + (hz[used] / corner) ** fall)
-    amplitude = np.sqrt(power / power.sum()) / 2
-    return _Spectrum(period, int(used[0]), amplitude.astype(np.float32))
 
 
 def _chest_moves_together() -> np.ndarray:
@@ -468,6 +458,7 @@ _MACHINES: tuple[tuple[float, dict[str, float]], ...] = (
     (0.03, {"fs": 1000, "adc_uv": 1.0}),
     (0.03, {"fs": 250, "adc_uv": 5.0, "low_pass_hz": 100.0}),
 )
+_MACHINE_ENDS = np.cumsum([share for share, _ in _MACHINES[:-1]])
 _FAULT_SHARE = 0.15
 # Arms are exchanged most often, then neighbours on the chest.
 _SWAPS = (
@@ -495,15 +486,15 @@ def draw_recording(rng: np.random.Generator, *, faults: bool = False) -> Recordi
         >>> draw_recording(np.random.default_rng(0)).lead_off
         ()
     """
-    shares = [share for share, _ in _MACHINES]
-    dials: dict[str, Any] = dict(_MACHINES[rng.choice(len(_MACHINES), p=shares)][1])
+    machine = int(np.searchsorted(_MACHINE_ENDS, rng.random(), side="right"))
+    dials: dict[str, Any] = dict(_MACHINES[machine][1])
     # Medians and spreads between PTB-XL's (0.050 and 0.0055 mV) and LUDB's (0.028, 0.0035).
     dials["wander_mv"] = float(np.exp(rng.normal(np.log(0.042), 0.65)))
     dials["emg_mv"] = float(np.exp(rng.normal(np.log(0.0047), 0.55)))
     # A line at 50 or 60 Hz stands out of the noise in 9 % of PTB-XL and LUDB, 40 % of CinC.
     hums = rng.random() < 0.2
     dials["mains_mv"] = float(hums * np.exp(rng.normal(np.log(0.0025), 0.9)))
-    dials["mains_hz"] = float(rng.choice([50.0, 60.0]))
+    dials["mains_hz"] = 50.0 if rng.random() < 0.5 else 60.0
     return Recording(**dials, **(_draw_fault(rng) if faults else {}))
 
 
