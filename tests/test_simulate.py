@@ -14,8 +14,9 @@ from ecg_r1.ecg import FS, LEADS, ECGError
 from ecg_r1.fiducials import over_leads
 from ecg_r1.simulate import BALANCES, HeartSpec, Recording, sample_spec, simulate
 from ecg_r1.simulate.conditions import CATALOGUE
-from ecg_r1.simulate.loops import EDGE
+from ecg_r1.simulate.loops import EDGE, evenly, find_marks
 from ecg_r1.simulate.population import spec_of
+from ecg_r1.simulate.torso import FIELD, Torso
 
 IDEAL = Recording(wander_mv=0, emg_mv=0, adc_uv=0, high_pass_hz=0, low_pass_hz=None)
 # The mean heart on an ideal machine, regular, without U.
@@ -99,6 +100,21 @@ def test_a_wave_begins_and_ends_at_the_stated_share_of_its_peak_in_every_lead(sp
             assert x[before : before + 38].max() < (EDGE[wave] + 0.02) * peak
         checked += 1
     assert checked >= 6
+
+
+@pytest.mark.parametrize(
+    ("wave", "widths"),
+    # exp(-x^2 / 2) = 0.02 at x = sqrt(2 ln 50); = 0.08 at sqrt(2 ln 12.5)
+    [("QRS", 2.797), ("P", 2.248), ("T", 2.248)],
+)
+def test_a_single_bump_begins_and_ends_where_hand_arithmetic_says(wave, widths):
+    bump = evenly(np.array([100.0]), 10.0, np.array([[1.0, 0.5, -0.7]]))
+    field = Torso(FIELD).twelve()
+    marks = find_marks(bump, field, wave, np.arange(0.0, 200.0))
+    seen = np.abs(field @ bump.vectors[0]) > 0.1
+    assert marks.leads[seen, 0] == pytest.approx(100 - 10 * widths, abs=0.05)
+    assert marks.leads[seen, 2] == pytest.approx(100 + 10 * widths, abs=0.05)
+    assert (marks.onset, marks.peak) == (pytest.approx(100 - 10 * widths, abs=0.05), 100)
 
 
 def test_marks_over_leads_follow_the_rule_of_measure():

@@ -452,11 +452,11 @@ def _spline_taps(up: int) -> np.ndarray:
 # LUDB's of 0.7 uV. PTB-XL's own recorder (400 Hz, 5 uV, stored as lines within 15 uV) is left
 # to who asks for it: it takes four times as long as all the rest of a record.
 _MACHINES: tuple[tuple[float, dict[str, float]], ...] = (
-    (0.57, {"adc_uv": 1.0}),
+    (0.61, {"adc_uv": 1.0}),
     (0.22, {"adc_uv": 4.88}),
     (0.15, {"adc_uv": 2.5, "high_pass_hz": 0.5, "low_pass_hz": 40.0}),
-    (0.03, {"fs": 1000, "adc_uv": 1.0}),
-    (0.03, {"fs": 250, "adc_uv": 5.0, "low_pass_hz": 100.0}),
+    (0.01, {"fs": 1000, "adc_uv": 1.0}),
+    (0.01, {"fs": 250, "adc_uv": 5.0, "low_pass_hz": 100.0}),
 )
 _MACHINE_ENDS = np.cumsum([share for share, _ in _MACHINES[:-1]])
 _FAULT_SHARE = 0.15
