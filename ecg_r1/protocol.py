@@ -4,20 +4,24 @@ A `Criterion` compares one measured quantity with a sourced threshold and gives 
 `Rule` combines findings into a label. Both are three-valued: what was not measured is neither
 met nor excluded but unjudged, with the reason.
 
-What this leaves out, and says so in `Findings.unjudged`: everything that needs flutter waves,
-pacing spikes, the AV relation, delta waves, notches, the PR segment or U waves
-(`NOT_MEASURED`). For education and research only, never a diagnosis.
+Every diagnosis names the findings that made it true (`Findings.support`) and those whose
+absence was needed (`Findings.excluded`, the paper's differential exclusion). Leads whose
+electrodes seem exchanged are not judged at all.
+
+What this leaves out: hyperacute T waves alone, flutter with a fixed 2:1 or 3:1 block, whose
+waves look like P, and old infarction beside left bundle branch block. For education and
+research only, never a diagnosis.
 """
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ecg_r1.ecg import LEADS
+from ecg_r1.ecg import FS, LEADS
 from ecg_r1.labels import (
     LABELS,
     SINUS_RHYTHMS,
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CRITERIA",
     "LABELS",
-    "NOT_MEASURED",
     "RULES",
     "Criterion",
     "Finding",
@@ -42,6 +45,7 @@ __all__ = [
     "Label",
     "Limit",
     "Rule",
+    "Urgency",
     "apply_protocol",
     "canonical",
     "labels_from_scp",
@@ -53,12 +57,18 @@ PART3 = "AHA/ACCF/HRS 2009 part III (Surawicz)"
 PART4 = "AHA/ACCF/HRS 2009 part IV (Rautaharju)"
 PART5 = "AHA/ACCF/HRS 2009 part V (Hancock)"
 UDMI = "Fourth Universal Definition of Myocardial Infarction 2018 (Thygesen)"
+ESC_PERI = "ESC 2015 pericardial diseases (Adler)"
+SGARBOSSA = "Sgarbossa 1996"
+BRADY = "ACC/AHA/HRS 2018 bradycardia (Kusumoto)"
+SVT = "ACC/AHA/HRS 2015 supraventricular tachycardia (Page)"
+REVERSAL = "Batchvarov 2007"
 UNCALIBRATED = "the record is not calibrated, so voltages and ST levels mean nothing"
 
 LIMB = ("I", "II", "III", "aVR", "aVL", "aVF")
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
 INFERIOR = ("II", "III", "aVF")
 LATERAL = ("I", "aVL", "V5", "V6")
+AWAY_FROM_V1 = (*INFERIOR, "I", "aVL", "V4", "V5", "V6")
 ANTERIOR = ("V1", "V2", "V3", "V4")
 # Neighbours in which two leads confirm each other: the groups of the Universal Definition
 # (I, aVL; V1-V6; II, III, aVF), with I and V6 as the two that look from the left.
@@ -66,6 +76,7 @@ CONTIGUOUS = (
     *(("I", "aVL"), ("I", "V6"), ("II", "aVF"), ("III", "aVF"), ("II", "III")),
     *pairwise(CHEST),
 )
+COUNTS = {"three": 3, "five": 5}  # how many leads, whichever they are
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -100,7 +111,8 @@ class Criterion:
         threshold: In `unit`; 1 for yes-or-no quantities.
         source: Guideline or monograph with its year.
         leads: Leads looked at; empty for quantities of the whole record.
-        needs: "any" lead, "two" contiguous leads, or "all" leads must meet it.
+        needs: "any" lead, "two" contiguous leads, any "three" or "five", or "all" leads must
+            meet it.
         voltage: Whether it needs a calibrated record.
         paper_threshold: What the ECG-R1 paper's protocol says, where that differs.
         limits: Thresholds for certain leads, sexes or ages, which replace `threshold`.
@@ -163,6 +175,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Urgency:
+    """How soon a record like this one must be acted on.
+
+    Attributes:
+        level: "immediate" (minutes), "prompt" (hours) or "routine".
+        reasons: What makes it so; those of the highest level only.
+    """
+
+    level: Literal["immediate", "prompt", "routine"] = "routine"
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """All of `needs` (criteria or labels) met ask for this level of urgency."""
+
+    level: Literal["immediate", "prompt"]
+    reason: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Findings:
     """Everything the protocol says about a record.
 
@@ -170,11 +204,18 @@ class Findings:
         findings: One per criterion, in the order of `CRITERIA`.
         diagnoses: Canonical labels in canonical order.
         unjudged: Criterion or label to the reason why it was not judged.
+        support: Diagnosis to the names of the findings that make it true.
+        excluded: Diagnosis to the findings and labels that were looked for and not met, as
+            the diagnosis demands.
+        urgency: How soon someone must act, and why.
     """
 
     findings: tuple[Finding, ...]
     diagnoses: list[str]
     unjudged: dict[str, str]
+    support: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    urgency: Urgency = field(default_factory=Urgency)
 
     def to_json(self) -> dict[str, Any]:
         """Plain Python throughout, so that `json.dumps` gives valid JSON."""
@@ -183,8 +224,14 @@ class Findings:
             "findings": found,
             "diagnoses": list(self.diagnoses),
             "unjudged": dict(self.unjudged),
+            "support": {label: list(names) for label, names in self.support.items()},
+            "excluded": {label: list(names) for label, names in self.excluded.items()},
+            "urgency": {"level": self.urgency.level, "reasons": list(self.urgency.reasons)},
         }
 
+
+FLUTTER_FIT = 0.1  # of a flutter wave: chance gives 0.25
+NARROW_T_MS = 190  # a narrow base: PTB-XL's normal records have a median of 209 ms
 
 # --- Quantities: what the criteria look at, an array over leads or one number for the record
 
@@ -192,9 +239,45 @@ Columns = dict[str, np.ndarray]  # `Measurements.leads` by column, rows as in LE
 Quantity = Callable[["Measurements", Columns], "np.ndarray | float"]
 
 
+def _heart_on_the_right(m: "Measurements") -> bool:
+    """P points down in I and in V6 and up in aVF, and QRS or T points down in I.
+
+    Exchanged arms turn lead I alike, but leave V6 as it is.
+    """
+    at = m.leads.reindex(list(LEADS))
+    p, first = at["p_mv"], at.loc["I"]
+    turned = first["t_mv"] < 0 or first["r_mv"] < -first[["q_mv", "s_mv"]].min()
+    seen = bool(m.p_present) and m.av_relation is not None
+    return bool(seen and p["I"] <= -0.025 and p["V6"] < 0 < p["aVF"] and turned)
+
+
+def _untrusted_leads(m: "Measurements") -> tuple[str, ...]:
+    """Leads that do not show what their names say; aVF outlives an exchange of the arms."""
+    no_avf = tuple(lead for lead in LEADS if lead != "aVF")
+    if _heart_on_the_right(m):
+        return no_avf
+    affected = {"arms": no_avf[:5], "right leg": LIMB, "chest order": CHEST}
+    return affected.get(m.reversal or "", ())
+
+
+def _reversed(kind: str) -> Quantity:
+    def read(m: "Measurements", _: Columns) -> float:
+        return float(m.reversal == kind) if m.hr_bpm is not None else float("nan")
+
+    return read
+
+
+def _dextrocardia(m: "Measurements", _: Columns) -> float:
+    known = m.leads.reindex(["I", "aVF", "V6"])[["p_mv"]].notna().all(axis=None)
+    return float(_heart_on_the_right(m)) if known else float("nan")
+
+
 def _columns(m: "Measurements") -> Columns:
     table = m.leads.reindex(list(LEADS))
-    c = {name: table[name].to_numpy(float) for name in table.columns}
+    c = {name: table[name].to_numpy(float).copy() for name in table.columns}
+    away = [LEADS.index(lead) for lead in _untrusted_leads(m)]
+    for values in c.values():
+        values[away] = np.nan
     q, r, s = c["q_mv"], c["r_mv"], c["s_mv"]
     c["known"] = ~np.isnan(np.stack([q, r, s])).all(axis=0)
     c["q"] = np.nan_to_num(-q)  # depths of Q and S as positive numbers, 0 where there is none
@@ -255,6 +338,142 @@ def _p_inverted(_: "Measurements", c: Columns) -> np.ndarray:
     return np.where(np.isnan(c["p_mv"]), np.nan, c["p_mv"] < 0)
 
 
+def _axis(m: "Measurements", _: Columns) -> float:
+    turned = "I" in _untrusted_leads(m)
+    return float("nan") if turned or m.axis_deg is None else float(m.axis_deg)
+
+
+def _p_before_qrs(m: "Measurements", _: Columns) -> float:
+    """Unknown where what hides P is called flutter but does not fit regular RR intervals."""
+    fits = m.flutter_bpm is None or _flutter_misfit(m) <= FLUTTER_FIT
+    known = m.p_present is not None and (fits or m.regular is False)
+    return float(m.p_present) if known else float("nan")
+
+
+def _flutter_misfit(m: "Measurements") -> float:
+    """How far RR intervals are from whole numbers of flutter waves, at best 0, by chance 0.25.
+
+    The rate of the flutter is known to 1.5 %, so the best one within that counts.
+    """
+    rr = np.array(m.rr_ms, float)
+    if m.flutter_bpm is None or rr.size < 3:
+        return float("nan")
+    waves = rr[:, None] * m.flutter_bpm / 60000 * np.linspace(0.985, 1.015, 25)
+    return float(np.abs(waves - np.round(waves)).mean(axis=0).min())
+
+
+def _flutters(m: "Measurements", _: Columns) -> float:
+    if m.hr_bpm is None:
+        return float("nan")
+    return float(_flutter_misfit(m) <= FLUTTER_FIT)
+
+
+def _relation(*kinds: str | None) -> Quantity:
+    """Whether P and QRS go together in one of these ways; None is "no series of P waves"."""
+
+    def read(m: "Measurements", _: Columns) -> float:
+        return float("nan") if m.hr_bpm is None else float(m.av_relation in kinds)
+
+    return read
+
+
+def _atrial_ratio(m: "Measurements", _: Columns) -> float:
+    """P waves per QRS; 0 where no series of P waves was found."""
+    if not m.hr_bpm:
+        return float("nan")
+    return (m.atrial_bpm or 0.0) / m.hr_bpm if m.flutter_bpm is None else 0.0
+
+
+def _even_ratio(m: "Measurements", c: Columns) -> float:
+    """The same, but 0 where the P waves do not keep time: a T may look like a P."""
+    ratio = _atrial_ratio(m, c)
+    gaps = np.diff(np.asarray(m.p_times, float))
+    if gaps.size < 2 or np.isnan(ratio):
+        return ratio if np.isnan(ratio) else 0.0
+    whole = gaps / np.median(gaps)  # a P inside a QRS or T may be missed
+    is_even = (np.abs(whole - np.round(whole)) < 0.15).mean() >= 0.7
+    return ratio if is_even else 0.0
+
+
+def _is_grouped(m: "Measurements", _: Columns) -> float:
+    return float("nan") if m.hr_bpm is None else float(bool(m.grouped))
+
+
+def _paced_share(before_ms: float) -> Quantity:
+    """Share of beats with a pacing spike at most so long before their R."""
+
+    def read(m: "Measurements", _: Columns) -> float:
+        beats, spikes = np.asarray(m.rpeaks), np.asarray(m.pacing_spikes)
+        if not beats.size:
+            return float("nan")
+        lag = beats[:, None] - spikes[None, :]
+        near = (lag >= 0) & (lag * 1000 / FS <= before_ms)
+        return float(near.any(axis=1).mean())
+
+    return read
+
+
+def _longest_rr(m: "Measurements", _: Columns) -> float:
+    return float(max(m.rr_ms)) if m.rr_ms else float("nan")
+
+
+def _pause_ratio(m: "Measurements", _: Columns) -> float:
+    return float(max(m.rr_ms) / np.median(m.rr_ms)) if len(m.rr_ms) >= 3 else float("nan")
+
+
+def _st_over_t_v6(_: "Measurements", c: Columns) -> float:
+    """0 where T is too low to divide by; NaN where it was not measured."""
+    st, t = (float(c[name][LEADS.index("V6")]) for name in ("st_mv", "t_mv"))
+    return st / t if t > 0.05 else float("nan") if np.isnan(t) else 0.0
+
+
+def _posterior_r(_: "Measurements", c: Columns) -> np.ndarray:
+    """Width of R where it outgrows S before an upright T, else 0."""
+    turned = (c["r"] >= c["s"]) & (c["t_mv"] > 0)
+    return np.where(c["known"], np.where(turned, c["r_ms"], 0.0), np.nan)
+
+
+def _end_notch(_: "Measurements", c: Columns) -> np.ndarray:
+    """Height of a second R that is lower than the first, where J stays raised; else 0."""
+    late = (c["r2_mv"] < c["r"]) & (c["j_mv"] >= 0.05)
+    return np.where(c["known"], np.where(late, np.nan_to_num(c["r2_mv"]), 0.0), np.nan)
+
+
+def _narrow_t(_: "Measurements", c: Columns) -> np.ndarray:
+    """Height of T where its base is narrow, else 0."""
+    height = np.where(c["t_ms"] <= NARROW_T_MS, c["t_mv"], 0.0)
+    return np.where(np.isnan(c["t_mv"]), np.nan, height)
+
+
+def _u_over_t(_: "Measurements", c: Columns) -> np.ndarray:
+    # No U that stands out (or no room for it before the next P) is no U wave.
+    u = np.nan_to_num(c["u_mv"])
+    return np.where(u >= 0.05, u, 0.0) / np.maximum(np.abs(c["t_mv"]), 0.02)
+
+
+def _strain(_: "Measurements", c: Columns) -> np.ndarray:
+    known = ~np.isnan(c["st_mv"] + c["t_mv"])
+    return np.where(known, (c["st_mv"] <= -0.05) & (c["t_mv"] < 0), np.nan)
+
+
+def _concordant_rise(m: "Measurements", c: Columns) -> np.ndarray:
+    up = c["r"] > np.maximum(c["q"], c["s"])
+    return np.where(c["known"], np.where(up, _low_of_st(m, c), 0.0), np.nan)
+
+
+def _concordant_drop(m: "Measurements", c: Columns) -> np.ndarray:
+    down = c["r"] < np.maximum(c["q"], c["s"])
+    return np.where(c["known"], np.where(down, _high_of_st(m, c), 0.0), np.nan)
+
+
+def _discordant_share(_: "Measurements", c: Columns) -> np.ndarray:
+    """ST elevation of at least 0.1 mV as a share of the S (or QS) before it."""
+    depth = np.maximum(c["q"], c["s"])
+    counts = (c["r"] < depth) & (c["j_mv"] >= 0.1)
+    share = np.where(counts, c["j_mv"] / np.maximum(depth, 0.1), 0.0)
+    return np.where(c["known"], share, np.nan)
+
+
 def _rr_spread(m: "Measurements", _: Columns) -> float:
     return float(np.ptp(m.rr_ms)) if len(m.rr_ms) >= 2 else float("nan")
 
@@ -268,11 +487,41 @@ QUANTITIES: dict[str, Quantity] = {
     **{
         name: _headline(name)
         for name in (
-            *("hr_bpm", "pr_ms", "qrs_ms", "qtc_ms", "axis_deg", "p_present", "regular"),
+            *("hr_bpm", "pr_ms", "qrs_ms", "qtc_ms", "regular"),
             *("n_wide_premature", "n_narrow_premature"),
         )
     },
-    **{name: _column(name) for name in ("p_ms", "p_mv", "t_mv", "rsr")},
+    **{name: _column(name) for name in ("p_ms", "p_mv", "t_mv", "rsr", "delta_ms", "j_mv")},
+    "pr_level_mv": _column("pr_level_mv"),
+    "s_width_ms": _qrs(lambda c: np.nan_to_num(c["s_ms"])),
+    "axis_deg": _axis,
+    "p_present": _p_before_qrs,
+    "p_unfollowed": _relation(None),
+    "p_lengthening": _relation("lengthening"),
+    "p_blocked": _relation("blocked"),
+    "p_dissociated": _relation("dissociated"),
+    "p_apart": _relation("dissociated", "variable"),
+    "atrial_ratio": _atrial_ratio,
+    "even_ratio": _even_ratio,
+    "grouped": _is_grouped,
+    "flutters": _flutters,
+    "paced_share": _paced_share(400),
+    "paced_qrs_share": _paced_share(120),
+    "rr_longest_ms": _longest_rr,
+    "pause_ratio": _pause_ratio,
+    "arms_exchanged": _reversed("arms"),
+    "leg_exchanged": _reversed("right leg"),
+    "chest_exchanged": _reversed("chest order"),
+    "dextrocardia": _dextrocardia,
+    "st_over_t_v6": _st_over_t_v6,
+    "posterior_r_ms": _posterior_r,
+    "end_notch_mv": _end_notch,
+    "narrow_t_mv": _narrow_t,
+    "u_over_t": _u_over_t,
+    "strain": _strain,
+    "concordant_rise_mv": _concordant_rise,
+    "concordant_drop_mv": _concordant_drop,
+    "discordant_share": _discordant_share,
     "rr_spread_ms": _rr_spread,
     "p_inverted": _p_inverted,
     "r_height_mv": _qrs(lambda c: c["r"]),
@@ -295,6 +544,16 @@ QUANTITIES: dict[str, Quantity] = {
     "sokolow_mv": _sokolow,
     "cornell_mv": _sum(("r", "aVL"), ("s", "V3")),
     "gubner_mv": _sum(("r", "I"), ("s", "III")),
+}
+
+
+# Leads inside the quantities of the whole record.
+INSIDE = {
+    "axis_deg": ("I", "aVF"),
+    "sokolow_mv": ("V1", "V5", "V6"),
+    "cornell_mv": ("aVL", "V3"),
+    "gubner_mv": ("I", "III"),
+    "st_over_t_v6": ("V6",),
 }
 
 
@@ -385,9 +644,116 @@ _PLACES = {"inferior": INFERIOR, "lateral": LATERAL, "anterior": ANTERIOR}
 # T waves may point down in V1 and aVR of healthy adults, and in III beside a horizontal heart.
 _T_PLACES = {"inferior": ("II", "aVF"), "lateral": LATERAL, "anterior": ("V2", "V3", "V4")}
 
+
+def _large_rise(place: str, leads: tuple[str, ...], threshold: float) -> Criterion:
+    return Criterion(
+        name=f"large_st_elevation_{place}",
+        phase=4,
+        subject="ST level",
+        meaning=f"an ST elevation in the {place} leads beyond that of healthy hearts",
+        quantity="rise_mv",
+        comparator=">=",
+        threshold=threshold,
+        unit="mV",
+        source=f"{UDMI}; Macfarlane 2004",
+        leads=leads,
+        needs="two",
+        voltage=True,
+        paper_threshold="convex with reciprocal change, without a number",
+    )
+
+
+def _sgarbossa(place: str, leads: tuple[str, ...]) -> Iterator[Criterion]:
+    yield Criterion(
+        f"concordant_st_{place}",
+        4,
+        "ST level beside a positive QRS",
+        f"concordant ST elevation in the {place} leads",
+        "concordant_rise_mv",
+        ">=",
+        0.1,
+        "mV",
+        SGARBOSSA,
+        leads=leads,
+        voltage=True,
+    )
+    yield Criterion(
+        f"excessive_st_{place}", 4, "ST elevation as a share of S",
+        f"excessive discordant ST elevation in the {place} leads", "discordant_share", ">=",
+        0.25, "",
+        "Smith 2012 (in place of 0.5 mV, Sgarbossa 1996); in hypertrophy Armstrong 2012",
+        leads=leads, needs="two", voltage=True,
+    )  # fmt: skip
+
+
 _PHASE_1 = (
     Criterion("bradycardia", 1, "heart rate", "bradycardia", "hr_bpm", "<", 60, "bpm", CHOU),
     Criterion("tachycardia", 1, "heart rate", "tachycardia", "hr_bpm", ">", 100, "bpm", CHOU),
+    Criterion("rate_120", 1, "heart rate", "a rate above 120", "hr_bpm", ">", 120, "bpm", CHOU),
+    Criterion(
+        "rate_150", 1, "heart rate", "a rate that the resting sinus node seldom reaches",
+        "hr_bpm", ">=", 150, "bpm", SVT,
+    ),
+    Criterion(
+        "slow_40", 1, "heart rate", "a very slow rate", "hr_bpm", "<", 40, "bpm", BRADY,
+    ),
+    Criterion(
+        "irregular", 1, "RR intervals", "an irregular rhythm", "regular", "is", 0, "", CHOU,
+    ),
+    Criterion(
+        "no_p", 1, "P waves", "absence of P waves before the QRS", "p_present", "is", 0, "",
+        CHOU,
+    ),
+    Criterion(
+        "p_unfollowed", 1, "P waves over the record", "absence of a series of P waves",
+        "p_unfollowed", "is", 1, "", SVT,
+    ),
+    Criterion(
+        "flutter_waves", 1, "regular atrial waves that fit the RR intervals",
+        "flutter waves of 200 to 350 a minute", "flutters", "is", 1, "", SVT,
+    ),
+    Criterion(
+        "pacing_spikes", 1, "share of beats led by a pacing spike", "pacing spikes",
+        "paced_share", ">=", 0.5, "", CHOU,
+    ),
+    Criterion(
+        "paced_qrs", 1, "share of beats with a pacing spike within 120 ms before R",
+        "pacing of the ventricles", "paced_qrs_share", ">=", 0.5, "", CHOU,
+    ),
+    Criterion(
+        "long_pause", 1, "longest RR", "a pause of two seconds", "rr_longest_ms", ">=", 2000,
+        "ms", f"{CHOU}; treated from 3 s on: {BRADY}",
+    ),
+    Criterion(
+        "pause_3_s", 1, "longest RR", "a pause of three seconds", "rr_longest_ms", ">=", 3000,
+        "ms", BRADY,
+    ),
+    Criterion(
+        "pause_stands_out", 1, "longest RR over the median", "a pause against the other beats",
+        "pause_ratio", ">=", 1.5, "", CHOU,
+    ),
+    Criterion(
+        "grouped", 1, "RR intervals", "grouped beating", "grouped", "is", 1, "", CHOU,
+        paper_threshold="grouped beating = Mobitz I",
+    ),
+    Criterion(
+        "arms_exchanged", 1, "P and QRS in I against V6", "exchanged arm electrodes",
+        "arms_exchanged", "is", 1, "", REVERSAL,
+        paper_threshold="P, QRS and T inverted in I (consider dextrocardia)",
+    ),
+    Criterion(
+        "leg_exchanged", 1, "the smallest of I, II and III",
+        "a right leg electrode on an arm", "leg_exchanged", "is", 1, "", REVERSAL,
+    ),
+    Criterion(
+        "chest_exchanged", 1, "QRS from V1 to V6", "exchanged chest electrodes",
+        "chest_exchanged", "is", 1, "", REVERSAL,
+    ),
+    Criterion(
+        "heart_on_right", 1, "P in I, aVF and V6, QRS and T in I", "a heart on the right",
+        "dextrocardia", "is", 1, "", CHOU,
+        paper_threshold="P, QRS and T inverted in I",
+    ),
     Criterion("regular", 1, "RR intervals", "a regular rhythm", "regular", "is", 1, "", CHOU),
     Criterion(
         "p_present", 1, "P waves", "P waves before the QRS", "p_present", "is", 1, "", CHOU,
@@ -433,6 +799,39 @@ _PHASE_2 = (
         "pr_short", 2, "PR interval", "a short PR interval", "pr_ms", "<", 120, "ms", CHOU,
     ),
     Criterion(
+        "p_lengthening", 2, "PR intervals", "PR growing until a P wave is blocked",
+        "p_lengthening", "is", 1, "", BRADY, paper_threshold="grouped beating = Mobitz I",
+    ),
+    Criterion(
+        "p_blocked", 2, "P waves", "P waves without QRS beside a steady PR", "p_blocked", "is",
+        1, "", BRADY,
+    ),
+    Criterion(
+        "p_dissociated", 2, "P waves and QRS", "dissociation of atria and ventricles",
+        "p_dissociated", "is", 1, "", BRADY,
+    ),
+    Criterion(
+        "p_apart", 2, "P waves and QRS", "a variable relation of P waves to QRS", "p_apart",
+        "is", 1, "", BRADY,
+    ),
+    Criterion(
+        "more_p", 2, "P waves per QRS", "more P waves than QRS complexes", "atrial_ratio", ">=",
+        1.25, "", BRADY,
+    ),
+    Criterion(
+        "two_p", 2, "P waves per QRS", "two P waves for each QRS", "even_ratio", ">=", 1.9,
+        "", BRADY,
+    ),
+    Criterion(
+        "three_p", 2, "P waves per QRS", "more than two P waves for each QRS", "even_ratio",
+        ">", 2.1, "", BRADY,
+    ),
+    Criterion(
+        "delta_wave", 2, "time to the steep part of the QRS", "a slurred onset (delta wave)",
+        "delta_ms", ">=", 45, "ms", f"{PART3}; the number of ms is ours", leads=LEADS,
+        needs="three", paper_threshold="delta, without a number",
+    ),
+    Criterion(
         "qrs_wide", 2, "QRS duration", "a wide QRS complex", "qrs_ms", ">=", 120, "ms", PART3,
         paper_threshold="> 120 ms",
     ),
@@ -457,6 +856,10 @@ _PHASE_2 = (
     Criterion(
         "s_lateral", 2, "S wave", "an S wave in I or V6", "has_s", "is", 1, "", PART3,
         leads=("I", "V6"),
+    ),
+    Criterion(
+        "s_wide_lateral", 2, "S wave", "wide S waves in I and V6", "s_width_ms", ">=", 40, "ms",
+        PART3, leads=("I", "V6"), needs="all",
     ),
     Criterion(
         "left_clean", 2, "monophasic R wave", "R waves in I and V6 without Q or S",
@@ -492,8 +895,8 @@ _PHASE_2 = (
         leads=("I", "aVL"), needs="all",
     ),
     Criterion(
-        "q_inferior", 2, "Q wave", "qR complexes in III and aVF", "has_q", "is", 1, "", PART3,
-        leads=("III", "aVF"), needs="all",
+        "q_inferior", 2, "Q wave", "a qR complex in III or aVF", "has_q", "is", 1, "", PART3,
+        leads=("III", "aVF"),
     ),
 )  # fmt: skip
 
@@ -501,8 +904,10 @@ _PHASE_3 = (
     Criterion(
         "sokolow_lyon", 3, "S(V1) + R(V5 or V6)", "Sokolow-Lyon voltage", "sokolow_mv", ">=",
         3.5,
-        "mV", f"Sokolow & Lyon 1949; {PART5}", voltage=True,
+        "mV", f"Sokolow & Lyon 1949; {PART5}, for adults over 35: below, 4.5 mV is ours",
+        voltage=True,
         paper_threshold="S(V1) + R(V6) > 35 mm",
+        limits=(Limit(4.5, max_age_years=35), Limit(3.5, min_age_years=35)),
     ),
     Criterion(
         "r_avl", 3, "R wave in aVL", "left ventricular voltage in aVL", "r_height_mv", ">", 1.1,
@@ -526,6 +931,14 @@ _PHASE_3 = (
         "r_v1_dominant", 3, "R/S ratio in V1", "a dominant R wave in V1", "r_over_s", ">", 1,
         "",
         PART5, leads=("V1",),
+    ),
+    Criterion(
+        "left_strain", 3, "ST and T", "left ventricular strain", "strain", "is", 1, "", PART5,
+        leads=LATERAL, needs="two", voltage=True,
+    ),
+    Criterion(
+        "right_strain", 3, "ST and T", "right ventricular strain", "strain", "is", 1, "", PART5,
+        leads=("V1", "V2", "V3"), needs="two", voltage=True,
     ),
     Criterion(
         "low_limb", 3, "QRS size", "low voltage in the limb leads", "size_mv", "<", 0.5, "mV",
@@ -553,6 +966,54 @@ _PHASE_4 = (
         "q_any_ms", ">", 20, "ms", UDMI, leads=("V2", "V3"), voltage=True,
         paper_threshold="> 0.03 s wide or > 0.1 mV deep",
     ),
+    _large_rise("anterior", ANTERIOR, 0.3),
+    _large_rise("inferior", INFERIOR, 0.2),
+    _large_rise("lateral", LATERAL, 0.3),
+    Criterion(
+        "posterior_st", 4, "ST level", "ST depression as in posterior infarction", "drop_mv",
+        "<=", -0.05, "mV", UDMI, leads=("V1", "V2", "V3"), needs="two", voltage=True,
+    ),
+    Criterion(
+        "posterior_t", 4, "T wave", "an upright T wave in V2 and V3", "t_mv", ">", 0.1, "mV",
+        UDMI, leads=("V2", "V3"), needs="all", voltage=True,
+    ),
+    Criterion(
+        "posterior_r", 4, "width of an R at least as tall as S before an upright T",
+        "R waves as in posterior infarction", "posterior_r_ms", ">=", 40, "ms", UDMI,
+        leads=("V1", "V2"), needs="all",
+        paper_threshold="dominant R in V1: RVH or posterior infarction",
+    ),
+    *(one for place, leads in _PLACES.items() for one in _sgarbossa(place, leads)),
+    Criterion(
+        "concordant_drop", 4, "ST level beside a negative QRS",
+        "concordant ST depression in V1 to V3", "concordant_drop_mv", "<=", -0.1, "mV",
+        SGARBOSSA, leads=("V1", "V2", "V3"), voltage=True,
+    ),
+    Criterion(
+        "widespread_st", 4, "ST level", "widespread ST elevation", "rise_mv", ">=", 0.05, "mV",
+        f"{ESC_PERI}; the number of leads is ours", needs="five", voltage=True,
+        leads=("I", "II", "aVL", "aVF", "V3", "V4", "V5", "V6"),
+        paper_threshold="diffuse concave elevation",
+    ),
+    Criterion(
+        "pr_depressed", 4, "PR segment", "PR depression", "pr_level_mv", "<=", -0.03, "mV",
+        f"{ESC_PERI}; the number of mV is ours", leads=("I", "II", "aVF", "V4", "V5", "V6"),
+        needs="two", voltage=True, paper_threshold="PR depression, without a number",
+    ),
+    Criterion(
+        "st_over_t_v6", 4, "ST as a share of T in V6", "the ST/T ratio of pericarditis",
+        "st_over_t_v6", ">=", 0.25, "", "Ginzton & Laks 1982", voltage=True,
+    ),
+    Criterion(
+        "end_qrs_notch", 4, "notch at the end of the QRS", "a J wave", "end_notch_mv", ">=",
+        0.1, "mV", "Macfarlane 2015", leads=AWAY_FROM_V1, needs="two",
+        voltage=True,
+    ),
+    Criterion(
+        "j_raised", 4, "J point", "a raised J point", "j_mv", ">=", 0.1, "mV",
+        "Macfarlane 2015", leads=AWAY_FROM_V1, needs="two",
+        voltage=True,
+    ),
     Criterion(
         "t_low", 4, "T wave as a share of R", "low or flat T waves", "t_share", "<", 0.1, "",
         PART4, leads=("I", "II", "V4", "V5", "V6"), needs="two", voltage=True,
@@ -579,6 +1040,30 @@ _PHASE_5 = (
         paper_threshold="tall and tented, without a number",
         limits=(Limit(0.5, leads=LIMB), Limit(1.0, leads=CHEST)),
     ),
+    Criterion(
+        "t_tented", 5, f"T wave not wider than {NARROW_T_MS} ms",
+        "tall T waves on a narrow base", "narrow_t_mv", ">", 0.8, "mV",
+        f"{CHOU}; height and width are ours", leads=CHEST[1:],
+        needs="two", voltage=True, paper_threshold="tall and tented, without a number",
+    ),
+    Criterion(
+        "t_narrow", 5, f"T wave not wider than {NARROW_T_MS} ms", "narrow T waves of some size",
+        "narrow_t_mv", ">", 0.5, "mV", f"{CHOU}; the width is ours", leads=CHEST[1:],
+        needs="two", voltage=True,
+    ),
+    Criterion(
+        "p_flat", 5, "P wave amplitude", "a flat P wave", "p_mv", "<", 0.05, "mV", CHOU,
+        leads=("II",), voltage=True,
+    ),
+    Criterion(
+        "u_tall", 5, "U wave as a share of T", "U waves as tall as T", "u_over_t", ">=", 1,
+        "", CHOU, leads=("V2", "V3", "V4"), needs="two", voltage=True,
+        paper_threshold="flat T and U wave",
+    ),
+    Criterion(
+        "qtc_500", 5, "QTc (Fridericia)", "a QTc at which torsades threaten", "qtc_ms", ">=",
+        500, "ms", "AHA/ACCF 2010 torsade de pointes (Drew)",
+    ),
 )  # fmt: skip
 
 CRITERIA: tuple[Criterion, ...] = (*_PHASE_1, *_PHASE_2, *_PHASE_3, *_PHASE_4, *_PHASE_5)
@@ -587,96 +1072,213 @@ CRITERIA: tuple[Criterion, ...] = (*_PHASE_1, *_PHASE_2, *_PHASE_3, *_PHASE_4, *
 # --- Rules
 
 _BLOCKS = ("left bundle branch block", "right bundle branch block")
+_INCOMPLETE = tuple(f"incomplete {block}" for block in _BLOCKS)
+# Ventricles that are not stirred through their own bundles: their QRS, ST and T speak of
+# nothing else.
+_FOREIGN = (
+    "paced_qrs", "wide_escape", "ventricular tachycardia", "wolff-parkinson-white syndrome",
+)  # fmt: skip
+_NOT_SINUS = ("p_inverted", "pacing_spikes", "flutter_waves")
+_DROPPED = ("second-degree av block", "third-degree av block")
+_MIMICS = ("pericarditis", "early repolarisation", "left ventricular hypertrophy")
 
 
 def _infarction_rules(place: str, mirror: str) -> Iterator[Rule]:
-    """Old infarction by its Q waves; acute by ST elevation with reciprocal depression."""
-    label, lbbb = f"{place} myocardial infarction", _BLOCKS[:1]
+    """Old infarction by its Q waves; acute by ST elevation.
+
+    That is so with reciprocal depression, or beyond what hearts without infarction show.
+    """
+    label = f"{place} myocardial infarction"
+    hidden = (*_FOREIGN, _BLOCKS[0], _INCOMPLETE[0])
     q_waves = ("q_waves_anterior", "q_v2_v3") if place == "anterior" else (f"q_waves_{place}",)
-    yield Rule(label, one_of=q_waves, without=lbbb)
-    yield Rule(label, (f"st_elevation_{place}", f"st_depression_{mirror}"), without=lbbb)
+    yield Rule(label, one_of=q_waves, without=hidden)
+    yield Rule(label, (f"st_elevation_{place}", f"st_depression_{mirror}"),
+               without=(*hidden, "pericarditis"))  # fmt: skip
+    large = f"large_st_elevation_{place}"
+    yield Rule(label, (large,), without=(*hidden, *_MIMICS))
+    # Hypertrophy raises ST by less than a quarter of the QRS: Armstrong 2012.
+    yield Rule(label, (large, f"excessive_st_{place}"), without=(*hidden, *_MIMICS[:2]))
+    yield Rule(label, (f"sgarbossa_{place}",))
 
 
-RULES: tuple[Rule, ...] = (
-    Rule("atrial fibrillation", without=("regular", "p_present")),
-    Rule("ectopic atrial rhythm", ("p_present", "p_inverted"), without=("pr_short",)),
-    Rule("junctional rhythm", ("p_present", "p_inverted", "pr_short")),
-    Rule("junctional rhythm", ("regular",), without=("p_present", "qrs_wide", "tachycardia")),
-    Rule("supraventricular tachycardia", ("regular", "tachycardia"),
-         without=("p_present", "qrs_wide")),
+def _sgarbossa_rules() -> Iterator[Rule]:
+    """Infarction beside left bundle branch block or a paced QRS, by territory."""
+    for place in _PLACES:
+        names = (f"concordant_st_{place}", f"excessive_st_{place}")
+        yield Rule(f"sgarbossa_{place}", (_BLOCKS[0],), one_of=names)
+        yield Rule(f"sgarbossa_{place}", ("paced_wide", names[0]))
+    for ventricles in (_BLOCKS[0], "paced_wide"):
+        yield Rule("sgarbossa_posterior", (ventricles, "concordant_drop"))
+
+
+_RHYTHM_RULES = (
+    Rule("paced rhythm", ("pacing_spikes",)),
+    Rule("paced_wide", ("paced_qrs", "qrs_wide")),
+    Rule("dextrocardia", ("heart_on_right",), without=("qrs_wide",)),
+    Rule("second-degree av block", ("p_lengthening", "more_p")),
+    Rule("second-degree av block", ("p_blocked", "more_p", "grouped")),
+    Rule("second-degree av block", ("p_blocked", "two_p", "regular"),
+         without=("three_p", "tachycardia")),
+    Rule("third-degree av block", ("p_dissociated", "more_p", "regular", "bradycardia"),
+         without=("paced_qrs",)),
+    Rule("third-degree av block", ("p_apart", "no_p", "more_p", "regular", "bradycardia"),
+         without=("paced_qrs",)),
+    Rule("wide_escape", ("third-degree av block", "qrs_wide")),
+    Rule("atrial flutter", ("flutter_waves", "no_p"), without=("pacing_spikes",)),
+    Rule("atrial fibrillation", ("irregular", "no_p"),
+         without=("atrial flutter", *_DROPPED)),
+    Rule("wolff-parkinson-white syndrome", ("p_present", "pr_short", "delta_wave", "qrs_slow"),
+         without=("paced_qrs",)),
+    Rule("ectopic atrial rhythm", ("p_present", "p_inverted"),
+         without=("pr_short", "pacing_spikes")),
+    Rule("junctional rhythm", ("p_present", "p_inverted", "pr_short"),
+         without=("pacing_spikes", "wolff-parkinson-white syndrome")),
+    Rule("junctional rhythm", ("regular", "no_p"),
+         without=("qrs_wide", "tachycardia", "pacing_spikes", "atrial flutter", *_DROPPED)),
+    Rule("supraventricular tachycardia", ("regular", "tachycardia", "no_p"),
+         without=("qrs_wide", "pacing_spikes", "atrial flutter")),
+    Rule("supraventricular tachycardia", ("regular", "rate_150", "p_unfollowed"),
+         without=("qrs_wide", "pacing_spikes", "atrial flutter")),
     Rule("ventricular tachycardia", ("regular", "tachycardia", "qrs_wide"),
-         without=("p_present",)),
-    Rule("sinus bradycardia", ("p_present", "bradycardia"), without=("p_inverted",)),
-    Rule("sinus tachycardia", ("p_present", "tachycardia"), without=("p_inverted",)),
+         ("no_p", "p_dissociated"), ("pacing_spikes", "atrial flutter")),
+    Rule("ventricular tachycardia", ("regular", "rate_150", "qrs_wide", "p_unfollowed"),
+         without=("pacing_spikes", "atrial flutter")),
+    Rule("sinus bradycardia", ("p_present", "bradycardia"),
+         without=(*_NOT_SINUS, *_DROPPED)),
+    Rule("sinus tachycardia", ("p_present", "tachycardia"),
+         without=(*_NOT_SINUS, "supraventricular tachycardia", "ventricular tachycardia")),
     Rule("sinus arrhythmia", ("p_present", "rr_spread"),
-         without=("p_inverted", "narrow_premature", "wide_premature")),
-    Rule("sinus rhythm", ("p_present",), without=("p_inverted", "bradycardia", "tachycardia")),
-    Rule("premature atrial complexes", ("narrow_premature",), without=("atrial fibrillation",)),
+         without=(*_NOT_SINUS, "narrow_premature", "wide_premature", "long_pause", *_DROPPED)),
+    Rule("sinus rhythm", ("p_present",),
+         without=(*_NOT_SINUS, "bradycardia", "tachycardia", "third-degree av block")),
+    Rule("sinus rhythm", ("second-degree av block", "p_lengthening"),
+         without=("flutter_waves",)),
+    Rule("sinus pause", ("long_pause", "pause_stands_out", "p_present"),
+         without=("pacing_spikes", "grouped", "wide_premature", *_DROPPED)),
+    Rule("premature atrial complexes", ("narrow_premature",),
+         without=("atrial fibrillation", "atrial flutter", *_DROPPED)),
     Rule("premature ventricular complexes", ("wide_premature",)),
-    Rule("first-degree av block", ("p_present", "pr_long")),
+    Rule("first-degree av block", ("p_present", "pr_long"),
+         without=("supraventricular tachycardia", "ventricular tachycardia",
+                  "third-degree av block")),
+)  # fmt: skip
+
+_VENTRICLE_RULES = (
+    Rule("late_right", ("rsr_v1", "s_wide_lateral")),
+    # The QRS of V1 may end in a small second R: only a positive one speaks against the left.
     Rule("left bundle branch block", ("qrs_wide", "left_clean"),
-         without=("v1_positive", "rsr_v1")),
+         without=("v1_positive", "late_right")),
     Rule("incomplete left bundle branch block", ("qrs_slow", "left_clean"),
          without=("qrs_wide", "v1_positive", "rsr_v1")),
     Rule("right bundle branch block", ("qrs_wide", "s_lateral"),
-         one_of=("rsr_v1", "v1_positive")),
+         ("rsr_v1", "v1_positive"), (_BLOCKS[0],)),
     Rule("incomplete right bundle branch block", ("qrs_slow", "s_lateral", "rsr_v1"),
          without=("qrs_wide",)),
     Rule("nonspecific intraventricular conduction delay", ("qrs_above_110",),
-         without=(*_BLOCKS, *(f"incomplete {block}" for block in _BLOCKS))),
+         without=(*_BLOCKS, *_INCOMPLETE)),
     # Beside a right bundle branch block the late forces turn the axis further still.
     Rule("left anterior fascicular block",
-         ("axis_lafb", "q_avl", "rs_inferior", "right bundle branch block")),
-    Rule("left anterior fascicular block", ("axis_lafb", "q_avl", "rs_inferior"),
+         ("axis_lafb", "rs_inferior", "right bundle branch block")),
+    Rule("left anterior fascicular block", ("axis_lafb", "rs_inferior"),
+         without=("axis_extreme", _BLOCKS[0])),
+    Rule("left anterior fascicular block", ("axis_left", "rs_inferior", "q_avl"),
          without=("axis_extreme", _BLOCKS[0])),
     Rule("left axis deviation", ("axis_left",), without=("axis_extreme",)),
     Rule("right axis deviation", ("axis_right",)),
-    Rule("left atrial abnormality", ("p_present", "p_long", "p_terminal_v1")),
-    Rule("right atrial abnormality", ("p_present", "p_tall")),
     Rule("left ventricular hypertrophy", one_of=("sokolow_lyon", "cornell"), without=_BLOCKS),
     # The left anterior fascicle's block alone raises R in I and aVL and deepens S in III.
-    Rule("left ventricular hypertrophy", one_of=("r_avl", "gubner"),
+    Rule("left ventricular hypertrophy", needs=("r_avl", "gubner"),
          without=(*_BLOCKS, "left anterior fascicular block")),
     Rule("right ventricular hypertrophy", ("r_v1_tall", "r_v1_dominant", "axis_right"),
+         without=_BLOCKS),
+    Rule("right ventricular hypertrophy", ("r_v1_dominant", "axis_right", "right_strain"),
          without=_BLOCKS),
     Rule("left posterior fascicular block", ("axis_right", "rs_high_lateral", "q_inferior"),
          without=("right ventricular hypertrophy", _BLOCKS[0])),
     Rule("low qrs voltage", one_of=("low_limb", "low_chest")),
     Rule("poor r wave progression", ("r_v3_small",), without=_BLOCKS[:1]),
-    *_infarction_rules("anterior", "inferior"),
-    *_infarction_rules("inferior", "lateral"),
-    *_infarction_rules("lateral", "inferior"),
+    Rule("pericarditis", ("widespread_st", "pr_depressed", "st_over_t_v6"),
+         without=("qrs_wide", *(f"st_depression_{place}" for place in _PLACES))),
+    Rule("early repolarisation", ("end_qrs_notch", "j_raised"),
+         without=("qrs_wide", "pericarditis", "atrial flutter",
+                  *(f"st_depression_{place}" for place in _PLACES))),
+    # ST and T follow a bundle branch block by themselves (secondary changes).
     Rule("st elevation", one_of=tuple(f"st_elevation_{place}" for place in _PLACES),
          without=_BLOCKS[:1]),
-    # ST and T follow a bundle branch block by themselves (secondary changes).
     Rule("st depression", one_of=tuple(f"st_depression_{place}" for place in _PLACES),
          without=_BLOCKS),
     Rule("t wave inversion", one_of=tuple(f"t_inversion_{place}" for place in _PLACES),
          without=_BLOCKS),
     Rule("myocardial ischaemia", ("st depression", "t wave inversion"),
-         without=("left ventricular hypertrophy",)),
+         without=("left ventricular hypertrophy", "right_strain")),
     Rule("nonspecific st-t abnormality", ("t_low",),
          without=(*_BLOCKS, "myocardial ischaemia", "t wave inversion")),
     # A wide QRS lengthens QT by itself (part IV), so no label beside one.
     Rule("prolonged qt interval", ("qtc_long",), without=("qrs_wide",)),
     Rule("short qt interval", ("qtc_short",)),
+    Rule("hyperkalaemia", ("t_tented",), without=_BLOCKS),
+    Rule("hyperkalaemia", ("t_narrow", "qrs_slow", "regular"), ("p_flat", "no_p"),
+         ("tachycardia", _BLOCKS[0])),
+    # Where T has sunk into U, their common end is taken for that of T: the QT is a QU.
+    Rule("hypokalaemia", ("u_tall", "t_low"), without=_BLOCKS),
+    Rule("hypokalaemia", ("qtc_500", "t_low", "st depression"), without=_BLOCKS),
 )  # fmt: skip
 
-NOT_MEASURED: dict[str, str] = {
-    "sinus pause": "pauses are not told from dropped beats",
-    "atrial flutter": "flutter waves are not measured",
-    "paced rhythm": "pacing spikes are not measured",
-    "second-degree av block": "the relation of single P waves to QRS is not measured",
-    "third-degree av block": "the relation of single P waves to QRS is not measured",
-    "wolff-parkinson-white syndrome": "delta waves are not measured",
-    "dextrocardia": "it is not told from exchanged arm electrodes",
-    "posterior myocardial infarction": "the duration of R in V1 and V2 is not measured",
-    "pericarditis": "the level of the PR segment is not measured",
-    "early repolarisation": "notches at the end of the QRS are not measured",
-    "hyperkalaemia": "the shape of T waves is not measured",
-    "hypokalaemia": "U waves are not measured",
-    "digoxin effect": "the shape of the ST segment is not measured",
-}
+
+def _own_ventricles_only(rule: Rule) -> Rule:
+    return replace(rule, without=(*_FOREIGN, *rule.without))
+
+
+RULES: tuple[Rule, ...] = (
+    *_RHYTHM_RULES,
+    Rule("left atrial abnormality", ("p_present", "p_long", "p_terminal_v1")),
+    Rule("right atrial abnormality", ("p_present", "p_tall"),
+         without=("supraventricular tachycardia", "ventricular tachycardia")),
+    *(_own_ventricles_only(rule) for rule in _VENTRICLE_RULES),
+    *_sgarbossa_rules(),
+    *_infarction_rules("anterior", "inferior"),
+    *_infarction_rules("inferior", "lateral"),
+    *_infarction_rules("lateral", "inferior"),
+    Rule("posterior myocardial infarction", ("posterior_st", "posterior_t"),
+         without=(*_FOREIGN, *_BLOCKS, "right ventricular hypertrophy")),
+    Rule("posterior myocardial infarction", ("posterior_r",),
+         without=(*_FOREIGN, *_BLOCKS, *_INCOMPLETE, "right ventricular hypertrophy",
+                  "axis_right")),
+    Rule("posterior myocardial infarction", ("sgarbossa_posterior",)),
+    Rule("digoxin effect", ("st depression", "qtc_low"),
+         without=(*_FOREIGN, *_BLOCKS, "left ventricular hypertrophy", "t wave inversion",
+                  "right_strain", "tachycardia",
+                  *(f"{place} myocardial infarction" for place in (*_PLACES, "posterior")))),
+)  # fmt: skip
+
+_ACUTE = "ST elevation as in acute infarction"
+# Immediate: reperfusion, pacing, cardioversion or calcium within minutes; ESC 2023 acute
+# coronary syndromes (Byrne), ACC/AHA/HRS 2018 bradycardia, 2017 ventricular arrhythmias.
+ALARMS: tuple[Alarm, ...] = (
+    *(Alarm("immediate", f"{_ACUTE} ({place})",
+            (f"st_elevation_{place}", f"{place} myocardial infarction")) for place in _PLACES),
+    *(Alarm("immediate", "infarction by Sgarbossa's criteria", (f"sgarbossa_{place}",))
+      for place in (*_PLACES, "posterior")),
+    Alarm("immediate", "ST depression as in acute posterior infarction",
+          ("posterior myocardial infarction", "posterior_st")),
+    Alarm("immediate", "complete AV block", ("third-degree av block",)),
+    Alarm("immediate", "ventricular tachycardia", ("ventricular tachycardia",)),
+    Alarm("immediate", "T waves as in hyperkalaemia", ("hyperkalaemia",)),
+    Alarm("immediate", "heart rate below 40 in AV block",
+          ("second-degree av block", "slow_40")),
+    Alarm("immediate", "pause of three seconds or more", ("sinus pause", "pause_3_s")),
+    *(Alarm("prompt", label, (label,)) for label in (
+        "second-degree av block", "sinus pause", "supraventricular tachycardia",
+        "atrial flutter", "wolff-parkinson-white syndrome", "left bundle branch block",
+        "myocardial ischaemia", "st elevation", "st depression", "pericarditis", "hypokalaemia",
+        *(f"{place} myocardial infarction" for place in (*_PLACES, "posterior")),
+    )),
+    Alarm("prompt", "fast atrial fibrillation", ("atrial fibrillation", "tachycardia")),
+    Alarm("prompt", "heart rate below 40", ("slow_40",)),
+    Alarm("prompt", "QTc of 500 ms or more", ("prolonged qt interval", "qtc_500")),
+    *(Alarm("prompt", "electrodes seem exchanged: record again", (name,))
+      for name in ("arms_exchanged", "leg_exchanged", "chest_exchanged")),
+)  # fmt: skip
 
 
 # --- Applying them
@@ -724,17 +1326,59 @@ def apply_protocol(
     for rule in RULES:
         _decide(rule, state, unjudged)
     labels = [label.text for label in LABELS if state.get(label.text)]
-    unjudged |= NOT_MEASURED
     if labels and set(labels) <= set(SINUS_RHYTHMS) and not calibrated:
         unjudged["normal ecg"] = UNCALIBRATED
     elif labels and set(labels) <= set(SINUS_RHYTHMS):
         labels += _normal(state, unjudged)
-    return Findings(tuple(findings), list(in_order(labels)), unjudged)
+    diagnoses = list(in_order(labels))
+    support, excluded = _reasons(state, diagnoses)
+    urgency = _urgency(state, set(diagnoses))
+    return Findings(tuple(findings), diagnoses, unjudged, support, excluded, urgency)
+
+
+def _reasons(
+    state: dict[str, bool | None], diagnoses: list[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """Diagnosis to the findings it rests on, and to what it demanded to be absent."""
+    support: dict[str, dict[str, None]] = {}  # keys only: a set that keeps its order
+    excluded: dict[str, dict[str, None]] = {}
+    for rule in RULES:
+        if not _met(rule, state):
+            continue
+        names = (*rule.needs, *(name for name in rule.one_of if state[name]))
+        found = support.setdefault(rule.label, {})
+        for name in names:
+            found.update(support.get(name, {name: None}))
+        excluded.setdefault(rule.label, {}).update(dict.fromkeys(rule.without))
+    if "normal ecg" in diagnoses:
+        rhythms = [support[label] for label in diagnoses if label in support]
+        support["normal ecg"] = {name: None for found in rhythms for name in found}
+        others = [rule.label for rule in RULES if rule.label not in SINUS_RHYTHMS]
+        excluded["normal ecg"] = dict.fromkeys(others)
+    return (
+        {label: tuple(support[label]) for label in diagnoses},
+        {label: tuple(excluded[label]) for label in diagnoses},
+    )
+
+
+def _urgency(state: dict[str, bool | None], diagnoses: set[str]) -> Urgency:
+    """The highest level that an alarm asks for, with the reasons of that level."""
+    named = {label.text for label in LABELS}
+    met = [
+        alarm
+        for alarm in ALARMS
+        if all(name in diagnoses if name in named else state[name] for name in alarm.needs)
+    ]
+    for level in ("immediate", "prompt"):
+        reasons = dict.fromkeys(alarm.reason for alarm in met if alarm.level == level)
+        if reasons:
+            return Urgency(level, tuple(reasons))
+    return Urgency()
 
 
 def _normal(state: dict[str, bool | None], unjudged: dict[str, str]) -> list[str]:
     """Normal only if every rule could be judged."""
-    open_labels = [rule.label for rule in RULES if state[rule.label] is None]
+    open_labels = [label.text for label in LABELS if state.get(label.text, False) is None]
     if not open_labels:
         return ["normal ecg"]
     unjudged["normal ecg"] = f"{open_labels[0]} could not be judged"
@@ -743,11 +1387,7 @@ def _normal(state: dict[str, bool | None], unjudged: dict[str, str]) -> list[str
 
 def _decide(rule: Rule, state: dict[str, bool | None], unjudged: dict[str, str]) -> None:
     """Three-valued AND of the rule's parts; several rules for one label are joined by OR."""
-    parts = [state[name] for name in rule.needs]
-    parts += [None if state[name] is None else not state[name] for name in rule.without]
-    if rule.one_of:
-        parts.append(_any([state[name] for name in rule.one_of]))
-    met = _all(parts)
+    met = _met(rule, state)
     joined = _any([state.get(rule.label, False), met])
     state[rule.label] = joined
     if joined is None and met is None:
@@ -756,6 +1396,14 @@ def _decide(rule: Rule, state: dict[str, bool | None], unjudged: dict[str, str])
         unjudged[rule.label] = unjudged[missing]
     elif joined is not None:
         unjudged.pop(rule.label, None)
+
+
+def _met(rule: Rule, state: dict[str, bool | None]) -> bool | None:
+    parts = [state[name] for name in rule.needs]
+    parts += [None if state[name] is None else not state[name] for name in rule.without]
+    if rule.one_of:
+        parts.append(_any([state[name] for name in rule.one_of]))
+    return _all(parts)
 
 
 def _any(parts: list[bool | None]) -> bool | None:
@@ -768,6 +1416,9 @@ def _all(parts: list[bool | None]) -> bool | None:
 
 def _why(criterion: Criterion, m: "Measurements", values: Values) -> str:
     """The measurement's own reason, else the leads', else what is missing."""
+    turned = _untrusted_leads(m)
+    if set(turned) & set(criterion.leads or INSIDE.get(criterion.quantity, ())):
+        return _turned_reason(m)
     name = "rr_ms" if criterion.quantity == "rr_spread_ms" else criterion.quantity
     if name in m.unmeasurable:
         return m.unmeasurable[name]
@@ -779,6 +1430,13 @@ def _why(criterion: Criterion, m: "Measurements", values: Values) -> str:
     return f"{criterion.subject} not measurable{place}" + (
         f" ({'; '.join(bad)})" if bad else ""
     )
+
+
+def _turned_reason(m: "Measurements") -> str:
+    if _heart_on_the_right(m):
+        return "the heart seems to lie on the right: leads do not show what they are named for"
+    names = {"arms": "arm", "right leg": "right leg", "chest order": "chest"}
+    return f"the {names[m.reversal or 'arms']} electrodes seem exchanged: record again"
 
 
 def _possible_limits(
@@ -848,6 +1506,12 @@ def _combine(
     if needs == "all":
         met = _all(list(verdicts.values()))
         return met, tuple(verdicts) if met else ()
+    if needs in COUNTS:
+        known = list(verdicts.values())
+        met = known.count(True) >= COUNTS[needs]
+        open_ = not met and known.count(True) + known.count(None) >= COUNTS[needs]
+        leads = tuple(lead for lead, verdict in verdicts.items() if verdict)
+        return None if open_ else met, leads if met else ()
     pairs = {pair: _all([verdicts[pair[0]], verdicts[pair[1]]]) for pair in _pairs(verdicts)}
     met = _any(list(pairs.values()))
     found = {lead for pair, verdict in pairs.items() if verdict for lead in pair}
@@ -873,6 +1537,8 @@ def _speaking_lead(criterion: Criterion, values: Values, *, is_met: bool) -> str
     def clarity(lead: str) -> float:
         return sign * values[lead]
 
+    if criterion.needs in COUNTS:
+        return sorted(known, key=clarity)[-min(COUNTS[criterion.needs], len(known))]
     pairs = _pairs(known)
     if criterion.needs == "any" or is_met or (criterion.needs == "two" and not pairs):
         return max(known, key=clarity)
@@ -899,7 +1565,7 @@ def _statement(
     if criterion.comparator == "is":
         return f"{subject}{place}: {verdict}"
     decimals = (
-        2 if criterion.unit == "mV" or criterion.quantity in ("r_over_s", "t_share") else 0
+        2 if criterion.unit == "mV" or (not criterion.unit and criterion.threshold % 1) else 0
     )
     number = (
         "without a number"
