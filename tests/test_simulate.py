@@ -635,6 +635,33 @@ def test_a_slider_for_st_moves_nothing_but_st():
         assert change[round(a) + 60 : round(a) + 100].max() > 0.15
 
 
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"rhythm": "atrial fibrillation", "rr_variation": 0.2},
+        {"rhythm": "ventricular tachycardia", "qrs_ms": 150},
+        {"n_pvc": 2, "pvc_forms": 2},
+        {"conduction": "lbbb", "qrs_ms": 140},
+        {"av_block": "mobitz i"},
+        {"p_mv": 0.3, "scar_mv": {"inferior": 0.4}},
+    ],
+)
+def test_no_dial_of_the_heart_moves_the_noise(dials):
+    """What stays between two electrodes when every wave is gone."""
+    noisy = HeartSpec(
+        qrs_gain=1e-9, t_gain=0.0, p_mv=0.0, f_wave_mv=0.0, u_mv=0.0, n_pvc=0,
+        recording=Recording(wander_mv=0.05, emg_mv=0.02, high_pass_hz=0, adc_uv=0),
+    )  # fmt: skip
+    loud = replace(noisy.recording, wander_mv=0.1, emg_mv=0.04)
+    for spec in (noisy, replace(noisy, **dials)):
+        heart = simulate(replace(spec, recording=IDEAL), 5).signal
+        once = simulate(replace(spec, recording=noisy.recording), 5).signal - heart
+        twice = simulate(replace(spec, recording=loud), 5).signal - heart
+        if spec is noisy:
+            first = twice - once
+    assert first == pytest.approx(twice - once, abs=2e-3)
+
+
 def test_scars_leave_q_waves_where_they_are():
     for site, lead in (("inferior", "aVF"), ("lateral", "aVL"), ("anterior", "V3")):
         q = values(simulate(replace(QUIET, scar_mv={site: 0.6}), 0), "q_mv")

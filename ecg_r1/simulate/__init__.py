@@ -35,9 +35,9 @@ def simulate(spec: HeartSpec, seed: int = 0) -> ECG:
 
     Args:
         spec: The dials.
-        seed: Draws the patient around the mean heart, the rhythm's chance and the noise, each
-            from its own stream: a dial moves what it names and nothing else. The same seed
-            and spec give the same samples in every process.
+        seed: Draws the patient around the mean heart, the rhythm's chance and the noise, as
+            many numbers whatever the dials: a dial moves what it names and nothing else. The
+            same seed and spec give the same samples in every process.
 
     Returns:
         An `ECG` whose `truth` holds what was dialled and came out of the clean waves.
@@ -54,16 +54,15 @@ def simulate(spec: HeartSpec, seed: int = 0) -> ECG:
         >>> ecg.signal.shape, ecg.truth.diagnoses
         ((12, 5000), ('sinus rhythm', 'normal ecg'))
     """
-    of_heart, of_rhythm, of_beats, of_recording = (
-        np.random.default_rng([seed, stream]) for stream in range(4)
-    )
+    # Every part draws as many numbers whatever the dials, so one stream keeps them apart.
+    rng = np.random.default_rng(seed)
     moved = under_potassium(spec)
-    heart = draw_heart(moved, of_heart)
-    impulses = fire(moved, of_rhythm)
+    heart = draw_heart(moved, rng)
+    impulses = fire(moved, rng)
     scales = stretches(impulses, moved.rr_ms)
-    eight = render(moved, heart, impulses, scales, of_beats)
+    eight = render(moved, heart, impulses, scales, rng)
     return ECG(
-        signal=record(eight, spec.recording, of_recording),
+        signal=record(eight, spec.recording, rng),
         source="simulated",
         source_fs=spec.recording.fs,
         age_years=spec.age_years,

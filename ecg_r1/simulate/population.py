@@ -32,6 +32,7 @@ _HIDING = ("LBBB", "incomplete LBBB", "WPW")
 _WIDE = (*_HIDING, "RBBB", "RBBB and LAFB", "RBBB and LPFB", "IVCD")
 _FREE_OF_P = ("left atrial abnormality", "right atrial abnormality", "pericarditis")
 SHORTEST_JT_MS = 130.0
+ROOM_FOR_THREE_BPM = 72.0  # below it three PVCs may not find places in ten seconds
 
 
 def sample_spec(rng: np.random.Generator, balance: str = "balanced") -> HeartSpec:
@@ -72,6 +73,8 @@ def spec_of(names: dict[str, str], rng: np.random.Generator) -> HeartSpec:
     dials = _person(rng, ill=ill)
     for group in GROUPS:
         dials |= _drawn_rate_wins(dials, condition(names[group]), rng)
+    if dials["hr_bpm"] < ROOM_FOR_THREE_BPM and "n_pvc" in dials:
+        dials["n_pvc"] = min(dials["n_pvc"], 2)
     dials = _with_intervals(rng, dials)
     return HeartSpec(recording=draw_recording(rng), **dials)
 

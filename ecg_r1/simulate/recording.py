@@ -160,6 +160,7 @@ class _UnitNoise(NamedTuple):
 
     wander: np.ndarray  # at 62.5 Hz
     muscle: np.ndarray  # at 500 Hz
+    muscle_size: np.ndarray  # of each electrode, `(9, 1)`
     tremor: np.ndarray  # its slow part, at 62.5 Hz
     swell: np.ndarray  # loudness of the muscles, mean square 1, at 62.5 Hz
     mains: np.ndarray  # amplitude, -1.5 to 1.5
@@ -171,7 +172,6 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     chance = rng.random(25)
     spread = rng.standard_normal((2, 9, 1), dtype=np.float32)
     wander_size = _sizes(_WANDER_SIZE, _WANDER_SPREAD, spread[0])
-    muscle_size = _sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1])
     tremor_size = _sizes(_TREMOR_SIZE, _MUSCLE_SPREAD, spread[1])
     coarse = ceil(n / _STRIDE) + 1
     wander, swell = (_taken(_slow_bank("wander"), coarse, rng) for _ in range(2))
@@ -179,7 +179,8 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     away = chance[:9, None].astype(np.float32) - 0.5
     return _UnitNoise(
         wander=(_MOVING_TOGETHER @ wander) * wander_size,
-        muscle=_taken(_muscle_bank(), n, rng) * muscle_size,
+        muscle=_taken(_muscle_bank(), n, rng),
+        muscle_size=_sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1]),
         tremor=_taken(_slow_bank("tremor"), coarse, rng) * tremor_size,
         swell=swell,
         mains=np.sign(away) * (0.5 + 2 * np.abs(away)),
@@ -245,7 +246,8 @@ def _electrode_noise(unit: _UnitNoise, recording: Recording) -> np.ndarray:
     n = unit.muscle.shape[1]
     loudness = recording.emg_mv * unit.swell
     # The wide part may well change its loudness in steps of 16 ms: only seconds show.
-    noise = unit.muscle * np.repeat(loudness, _STRIDE, axis=1)[:, :n]
+    noise = np.repeat(loudness * unit.muscle_size, _STRIDE, axis=1)[:, :n]
+    noise *= unit.muscle
     noise += _between(recording.wander_mv * unit.wander + loudness * unit.tremor)[:, :n]
     if recording.mains_mv > 0:
         noise += recording.mains_mv * unit.mains * _hum(unit, recording.mains_hz)
@@ -326,8 +328,8 @@ def _high_pass(leads: np.ndarray, corner_hz: float, fs: float) -> np.ndarray:
     """First order, so that ST sags as on a cardiograph; a step decays as exp(-2 pi fc t)."""
     # Before the record the lead is taken to have been where it is over its first seconds.
     settled = ceil(fs * max(2.0, 1 / (2 * pi * corner_hz)))
-    leads = leads - leads[:, :settled].mean(axis=1, keepdims=True)
-    passed = leads - _slow_part(leads, exp(-2 * pi * corner_hz / fs))
+    passed = leads - leads[:, :settled].mean(axis=1, keepdims=True)
+    passed -= _slow_part(passed, exp(-2 * pi * corner_hz / fs))
     offset = passed.mean(axis=1, keepdims=True)
     passed -= np.rint(offset / _OFFSET_STEP_MV) * np.float32(_OFFSET_STEP_MV)
     return passed
@@ -351,10 +353,10 @@ def _slow_part(leads: np.ndarray, keep: float) -> np.ndarray:
     from scipy.signal import lfilter  # noqa: PLC0415  (half a second to import)
 
     rows, n = leads.shape
-    blocks = -(-n // _BLOCK)
-    padded = np.zeros((rows, blocks * _BLOCK), np.float32)
-    padded[:, :n] = leads
-    x = padded.reshape(rows, blocks, _BLOCK)
+    lacking = -n % _BLOCK
+    if lacking:
+        leads = np.pad(leads, ((0, 0), (0, lacking)))
+    x = leads.reshape(rows, -1, _BLOCK)
     inside, whole, fading = _block_filter(keep)
     at_end = lfilter([1.0], [1.0, -(keep**_BLOCK)], x @ whole, axis=1).astype(np.float32)
     slow = (x.reshape(-1, _BLOCK) @ inside.T).reshape(x.shape)
