@@ -26,10 +26,9 @@ from benchmarks.populations import print_distributions
 from benchmarks.realism import AMPLITUDES, FS, real_cases, simulated_cases, simulated_ecgs
 from ecg_r1.ecg import ECG, LEADS
 from ecg_r1.measurement import measure
-from ecg_r1.simulate import HeartSpec, sample_spec, simulate
+from ecg_r1.simulate import BALANCES, HeartSpec, sample_spec, simulate
 
 INTERVALS = ("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "axis_deg")
-BALANCES = ("balanced", "prevalent")
 
 
 # ---------------------------------------------------------------- 1. speed

@@ -12,12 +12,12 @@ from ecg_r1.simulate.recording import (
     ELECTRODES,
     ELECTRODES_OF_LEADS,
     LEADS_OF_ELECTRODES,
-    TWELVE_OF_EIGHT,
     Recording,
     describe,
     draw_recording,
     record,
 )
+from ecg_r1.simulate.torso import TWELVE
 
 AT = {lead: row for row, lead in enumerate(LEADS)}
 EIGHT = [AT[lead] for lead in ("I", "II", "V1", "V2", "V3", "V4", "V5", "V6")]
@@ -54,7 +54,7 @@ def test_electrodes_to_leads_and_back_is_the_identity():
 def test_leads_of_hand_worked_potentials():
     # RA 1, LA 2, LL 6: I = 2 - 1, II = 6 - 1, Wilson = 9 / 3; V1 at 10 gives 10 - 3.
     potentials = np.array([1, 2, 6, 10, 3, 3, 3, 3, 3])
-    twelve = TWELVE_OF_EIGHT @ LEADS_OF_ELECTRODES @ potentials
+    twelve = TWELVE @ LEADS_OF_ELECTRODES @ potentials
     # III is 6 - 2; Goldberger: aVR is 1 less the mean of 2 and 6, and so aVL and aVF.
     assert twelve == pytest.approx([1, 5, 4, -3, -1.5, 4.5, 7, 0, 0, 0, 0, 0], abs=1e-5)
 

@@ -365,7 +365,7 @@ def condition(name: str) -> Condition:
         ECGError: There is none of that name; the message lists all.
     """
     if name not in _BY_NAME:
-        raise ECGError(f"condition {name!r} is unknown: choose one of {', '.join(_BY_NAME)}")
+        raise ECGError(f"condition {name!r} is unknown: choose one of {'; '.join(_BY_NAME)}")
     return _BY_NAME[name]
 
 

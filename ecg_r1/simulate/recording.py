@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ecg_r1.ecg import FS, MAX_FS, MIN_FS, MIN_SECONDS, ECGError
+from ecg_r1.simulate.torso import TWELVE
 
 ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
 _PLACES = {"RA": "right arm", "LA": "left arm", "LL": "left leg"}
@@ -33,10 +34,7 @@ LEADS_OF_ELECTRODES[2:, 3:] = np.eye(6)
 ELECTRODES_OF_LEADS = np.zeros((9, 8), dtype=np.float32)
 ELECTRODES_OF_LEADS[:3, :2] = np.array([[-1, -1], [2, -1], [-1, 2]]) / 3
 ELECTRODES_OF_LEADS[3:, 2:] = np.eye(6)
-# The twelve leads from I, II, V1-V6: Einthoven's and Goldberger's laws.
-TWELVE_OF_EIGHT = np.zeros((12, 8), dtype=np.float32)
-TWELVE_OF_EIGHT[:6, :2] = [1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]
-TWELVE_OF_EIGHT[6:, 2:] = np.eye(6)
+_TWELVE = TWELVE.astype(np.float32)
 
 # Slow noise is made at 62.5 Hz and drawn between.
 _BANK_SEED, _BANK, _SLOW_BANK = 20261122, 2**19, 2**18  # samples at 500 and 62.5 Hz
@@ -149,7 +147,7 @@ def record(eight: np.ndarray, recording: Recording, rng: np.random.Generator) ->
         at_machine = _resample(leads, FS, recording.fs)
         leads = _resample(_cardiograph(at_machine, recording), recording.fs, FS)
         leads = _round_to(leads[:, : eight.shape[1]], _FILE_UV)
-    return TWELVE_OF_EIGHT @ leads
+    return _TWELVE @ leads
 
 
 # ---------------------------------------------------------------- skin and cables

@@ -2,14 +2,12 @@
 
 import numpy as np
 
-from ecg_r1.ecg import FS
 from ecg_r1.simulate.heart import Heart
 from ecg_r1.simulate.loops import Loop
-from ecg_r1.simulate.rhythm import RECORD_MS, Impulses
+from ecg_r1.simulate.rhythm import RECORD_MS, STEP_MS, Impulses
 from ecg_r1.simulate.spec import HeartSpec
 from ecg_r1.simulate.torso import Torso
 
-STEP_MS = 1000 / FS
 N_SAMPLES = round(RECORD_MS / STEP_MS)
 REACH = 3.3  # standard deviations after which a bump is nothing (0.4 %)
 # The heart from beat to beat, after PTB-XL's normal records: SD of its size along x, y, z and

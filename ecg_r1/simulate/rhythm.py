@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ecg_r1.ecg import ECGError
+from ecg_r1.ecg import FS, ECGError
 from ecg_r1.simulate.spec import HeartSpec
 
-RECORD_MS = 10_000.0
+RECORD_MS, STEP_MS = 10_000.0, 1000 / FS
 LEAD_IN_MS, LEAD_OUT_MS = 2500.0, 2000.0
 OWN, ECTOPIC, RETROGRADE = 0, 1, 2  # kinds of P waves
 ALONE = -1  # beat of a P wave that is not conducted

@@ -6,17 +6,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from ecg_r1.ecg import FS, LEADS
+from ecg_r1.ecg import LEADS
 from ecg_r1.fiducials import WAVES
 from ecg_r1.simulate.diagnoses import diagnose
 from ecg_r1.simulate.heart import Heart
 from ecg_r1.simulate.loops import Marks
 from ecg_r1.simulate.recording import describe
-from ecg_r1.simulate.rhythm import ALONE, OWN, RECORD_MS, Impulses
+from ecg_r1.simulate.rhythm import ALONE, OWN, RECORD_MS, STEP_MS, Impulses
 from ecg_r1.simulate.spec import HeartSpec
 
 P, QRS, T = 1, 2, 3  # values of `Truth.wave_mask`; 0 is none
-STEP_MS = 1000 / FS
 LAST = RECORD_MS / STEP_MS
 LEVEL_MS = 20.0  # before the QRS onset; the level is the mean of the first half of it
 SMALLEST_MV = 0.03  # of a Q, R or S that counts as one
