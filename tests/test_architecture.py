@@ -21,6 +21,7 @@ ORDER = (
     "augment",
     "protocol",
     "report",
+    "claims",
     "corpus",
     "dropout",
     "tower",
