@@ -25,7 +25,7 @@ $(VENV)/.app: $(sources) | $(bin)/python
 	touch $@
 
 $(VENV)/.test: $(sources) | $(bin)/python
-	$(bin)/python -m pip install $(PIP_ARGS) -e '.[train,dev]'
+	$(bin)/python -m pip install $(PIP_ARGS) -e '.[train,notebooks,dev]'
 	touch $@ $(VENV)/.app
 
 $(bin)/python:

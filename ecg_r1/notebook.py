@@ -1,0 +1,242 @@
+"""What the notebooks share: the check of the machine, traces, dials and live curves.
+
+What this leaves out: everything that is taught. A notebook does that by hand, then calls the
+package. matplotlib and ipywidgets are imported when a picture or a dial is asked for.
+"""
+
+import importlib.util
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ecg_r1 import DISCLAIMER
+from ecg_r1.ecg import ECG, FS, LEADS, ECGError
+from ecg_r1.measurement import Measurements
+from ecg_r1.page import draw_page
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURE_DPI = 90
+FAST = os.environ.get("ECG_R1_FAST", "0") not in ("", "0")
+MARK_COLOURS = {"P": "#3884ff", "QRS": "#e0701a", "T": "#1f9d6b"}
+
+
+def check_environment(*packages: str) -> str:
+    """Say whether this notebook can run here: "OK ..." or what to install.
+
+    Args:
+        packages: Import names that the notebook needs beside the package itself.
+
+    Example:
+        >>> check_environment("numpy").split()[0], check_environment("no_such_package")
+        ('OK', 'MISSING no_such_package: run  pip install -e ".[train,notebooks]"  and restart')
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        return (
+            f"MISSING {', '.join(missing)}: run  "
+            'pip install -e ".[train,notebooks]"  and restart'
+        )
+    speed = "FAST: smaller numbers of everything" if FAST else "normal length"
+    return (
+        f"OK  Python {platform.python_version()}, {os.cpu_count()} cores, {speed}. {DISCLAIMER}"
+    )
+
+
+def trace(
+    ecg: ECG,
+    leads: Sequence[str] = ("II",),
+    *,
+    start_s: float = 0.0,
+    end_s: float = 3.0,
+    measurements: Measurements | None = None,
+) -> Image.Image:
+    """Draw some leads on paper squares, with the measured waves as bands.
+
+    Args:
+        ecg: The record.
+        leads: Names out of `LEADS`, one row each.
+        start_s: Where the picture begins.
+        end_s: Where it ends.
+        measurements: Whose P, QRS and T of each lead are shaded; None for the bare trace.
+
+    Raises:
+        ECGError: If a lead is unknown or the picture would be empty; quotes it.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    unknown = [lead for lead in leads if lead not in LEADS]
+    if unknown or not leads:
+        raise ECGError(f"leads {unknown or tuple(leads)} are unknown: choose from {LEADS}")
+    if not 0 <= start_s < end_s:
+        raise ECGError(f"start_s {start_s:g} must lie before end_s {end_s:g}, both from 0 on")
+    time = np.arange(ecg.signal.shape[1]) / FS
+    shown = (time >= start_s) & (time <= end_s)
+    figure = Figure(figsize=(9, 1.1 + 1.5 * len(leads)), layout="constrained")
+    for axis, lead in zip(
+        figure.subplots(len(leads), sharex=True, squeeze=False)[:, 0], leads, strict=True
+    ):
+        axis.plot(time[shown], ecg.lead(lead)[shown], color="#222222", linewidth=1.1)
+        axis.set_ylabel(f"{lead}\n{'mV' if ecg.calibrated else 'uncalibrated'}")
+        _paper(axis)
+        if measurements is not None:
+            _shade(axis, measurements, lead, (start_s, end_s))
+    axis.set_xlabel("seconds")
+    axis.set_xlim(start_s, end_s)
+    return _image(figure)
+
+
+def _image(figure: "Figure") -> Image.Image:
+    """As an image, which every notebook shows without a backend of matplotlib."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=PICTURE_DPI)
+    return Image.open(buffer).convert("RGB").quantize(64)
+
+
+def _paper(axis: Any) -> None:
+    """Bold lines 0.2 s and 0.5 mV apart, thin ones 0.04 s and 0.1 mV."""
+    from matplotlib.ticker import MultipleLocator  # noqa: PLC0415
+
+    for side, bold, thin in ((axis.xaxis, 0.2, 0.04), (axis.yaxis, 0.5, 0.1)):
+        side.set_major_locator(MultipleLocator(bold))
+        side.set_minor_locator(MultipleLocator(thin))
+    axis.grid(which="major", color="#e07878", linewidth=0.6)
+    axis.grid(which="minor", color="#f4bebe", linewidth=0.3)
+    axis.tick_params(which="both", length=0, labelsize=8)
+    axis.tick_params(axis="x", rotation=90)
+
+
+def _shade(axis: Any, measurements: Measurements, lead: str, shown_s: tuple) -> None:
+    marks = measurements.fiducials
+    marks = marks[marks["lead"] == lead].dropna(subset=["onset", "offset"])
+    named = set()
+    for mark in marks.itertuples():
+        onset, offset = mark.onset / FS, mark.offset / FS
+        if offset < shown_s[0] or onset > shown_s[1]:
+            continue
+        axis.axvspan(
+            onset,
+            offset,
+            color=MARK_COLOURS[mark.wave],
+            alpha=0.2,
+            linewidth=0,
+            label=None if mark.wave in named else mark.wave,
+        )
+        named.add(mark.wave)
+    if named:
+        axis.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
+
+
+def picture(image: Image.Image, *, width_px: int = 900) -> Image.Image:
+    """A page small enough to live in a committed notebook: 64 colours, at most so wide."""
+    small = image.convert("RGB")
+    small.thumbnail((width_px, width_px))
+    return small.quantize(64)
+
+
+def dials(
+    make: Callable[..., ECG],
+    ranges: Mapping[str, tuple[float, float, float, float]],
+    say: Callable[[ECG], str],
+) -> Any:
+    """Sliders over a page: each move draws the ECG anew.
+
+    Args:
+        make: Takes the dials by name, gives a record.
+        ranges: Dial to (lowest, highest, step, start).
+        say: One line about the record that stands under the page.
+
+    Returns:
+        A widget; without ipywidgets the page at the starting values.
+    """
+    start = {name: values[3] for name, values in ranges.items()}
+    if importlib.util.find_spec("ipywidgets") is None:
+        return picture(draw_page(make(**start)))
+    import ipywidgets as widgets  # noqa: PLC0415
+
+    sliders = {
+        name: widgets.FloatSlider(
+            value=value,
+            min=low,
+            max=high,
+            step=step,
+            description=name,
+            continuous_update=False,
+            style={"description_width": "8em"},
+            layout={"width": "26em"},
+        )
+        for name, (low, high, step, value) in ranges.items()
+    }
+    page, line = widgets.Image(format="png", layout={"max_width": "100%"}), widgets.Label()
+
+    def redraw(_: object = None) -> None:
+        try:
+            ecg = make(**{name: slider.value for name, slider in sliders.items()})
+        except ECGError as error:  # dials that no heart can have together
+            line.value = str(error)
+            return
+        page.value, line.value = _png(draw_page(ecg)), say(ecg)
+
+    for slider in sliders.values():
+        slider.observe(redraw, names="value")
+    redraw()
+    half = (len(sliders) + 1) // 2
+    columns = [list(sliders.values())[:half], list(sliders.values())[half:]]
+    return widgets.VBox([widgets.HBox([widgets.VBox(one) for one in columns]), page, line])
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+class LiveCurves:
+    """Curves that grow while something trains.
+
+    In a notebook a picture that is replaced in place; elsewhere a line of text now and then.
+
+    Args:
+        names: One panel each.
+        every: Steps between two pictures.
+    """
+
+    def __init__(self, names: Sequence[str], *, every: int = 10) -> None:
+        self.values: dict[str, list[tuple[int, float]]] = {name: [] for name in names}
+        self.every = every
+        self._handle: Any = None
+
+    def add(self, step: int, **values: float) -> None:
+        """Add one point to some of the curves; draws every so many steps."""
+        for name, value in values.items():
+            self.values[name].append((step, float(value)))
+        if step % self.every == 0:
+            self.draw()
+
+    def draw(self) -> None:
+        """Replace the picture by one with all points so far."""
+        from IPython.display import display  # noqa: PLC0415
+
+        if self._handle is None:
+            self._handle = display(self.picture(), display_id=True)
+        else:
+            self._handle.update(self.picture())
+
+    def picture(self) -> Image.Image:
+        """All curves side by side."""
+        from matplotlib.figure import Figure  # noqa: PLC0415
+
+        figure = Figure(figsize=(3.2 * len(self.values), 2.6), layout="constrained")
+        panels = figure.subplots(1, len(self.values), squeeze=False)[0]
+        for axis, (name, points) in zip(panels, self.values.items(), strict=True):
+            axis.plot(*zip(*points, strict=True) if points else ((), ()), color="#31688e")
+            axis.set_title(name, fontsize=9)
+            axis.set_xlabel("step", fontsize=8)
+            axis.tick_params(labelsize=8)
+        return _image(figure)
