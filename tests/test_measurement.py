@@ -1,14 +1,15 @@
 """What `measure` promises: hand-built beats, hand arithmetic, annotations, bad input."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import wfdb
 
-from benchmarks.measure import Matches, annotations, levels, load, reference
-from ecg_r1.ecg import ECG, FS, LEADS
+from benchmarks.measure_ludb import Matches, annotations, levels, load, reference
+from ecg_r1.ecg import ECG, FS, LEADS, read_ecg
 from ecg_r1.measurement import (
     frontal_axis,
     measure,
@@ -19,9 +20,13 @@ from ecg_r1.measurement import (
 )
 from ecg_r1.measurement.atrial import av_relation, grouped
 from ecg_r1.measurement.beats import rhythm_of
+from ecg_r1.measurement.marks import _t_ends_before
+from ecg_r1.measurement.pwaves import _in_time
 from ecg_r1.measurement.quality import pacing_spikes, quality_table, reversal
 from ecg_r1.measurement.values import lead_values, transition_lead
-from ecg_r1.simulate import HeartSpec, simulate
+from ecg_r1.simulate import HeartSpec, Recording, simulate
+from ecg_r1.simulate.conditions import CATALOGUE
+from ecg_r1.simulate.population import spec_of
 
 SHAPE = np.array([0.6, 1.0, 0.4, -0.8, 0.1, 0.7, -0.6, -0.4, 0.5, 1.2, 1.1, 0.9])
 
@@ -130,11 +135,12 @@ def drawn(*points: tuple[int, float]) -> np.ndarray:
 
 
 MARKED = np.array([200.0, 220, 240, 280, 300, 330, 380, 420, 460])  # P, QRS, T: on, peak, off
+OVER = (280.0, 330.0)  # QRS onset and J over leads
 
 
 def test_q_r_s_and_second_r_of_a_drawn_complex():
     corners = [(280, 0), (285, -0.2), (290, 0), (300, 1), (310, -0.4), (320, 0.5), (330, 0)]
-    row = lead_values(drawn((0, 0), *corners, (699, 0)), MARKED, 0.001, 400)
+    row = lead_values(drawn((0, 0), *corners, (699, 0)), MARKED, 0.001, 400, OVER)
     assert row["q_mv"] == pytest.approx(-0.2)
     assert row["q_ms"] == pytest.approx(20, abs=3)
     assert row["r_mv"] == pytest.approx(1.0)
@@ -145,7 +151,7 @@ def test_q_r_s_and_second_r_of_a_drawn_complex():
 
 def test_a_qs_complex_has_no_r_and_a_notch_is_counted():
     corners = [(280, 0), (295, -0.6), (300, -0.4), (306, -0.9), (330, 0)]
-    row = lead_values(drawn((0, 0), *corners, (699, 0)), MARKED, 0.001, 400)
+    row = lead_values(drawn((0, 0), *corners, (699, 0)), MARKED, 0.001, 400, OVER)
     assert row["q_mv"] == row["s_mv"] == pytest.approx(-0.9)
     assert np.isnan(row["r_mv"])
     assert row["q_ms"] == pytest.approx(100, abs=3)
@@ -155,7 +161,7 @@ def test_a_qs_complex_has_no_r_and_a_notch_is_counted():
 def test_st_levels_slope_and_shape_of_a_drawn_segment():
     # 0.1 mV at J, rising by 0.1 mV over 80 ms on a straight line: 1.25 mV/s
     rising = drawn((0, 0), (280, 0), (300, 1), (330, 0.1), (370, 0.2), (420, 0.5), (460, 0))
-    row = lead_values(rising, MARKED, 0.001, 400)
+    row = lead_values(rising, MARKED, 0.001, 400, OVER)
     assert row["j_mv"] == pytest.approx(0.1)
     assert row["st40_mv"] == pytest.approx(0.15)
     assert row["st_mv"] == pytest.approx(0.175)
@@ -163,17 +169,17 @@ def test_st_levels_slope_and_shape_of_a_drawn_segment():
     assert row["st_slope_mv_s"] == pytest.approx(1.25)
     assert (row["st_trend"], row["st_curve"]) == (1, 0)
     dome = drawn((0, 0), (280, 0), (300, 1), (330, 0.1), (350, 0.2), (370, 0.1), (460, 0))
-    row = lead_values(dome, MARKED, 0.001, 400)
+    row = lead_values(dome, MARKED, 0.001, 400, OVER)
     assert (row["st_trend"], row["st_curve"]) == (0, 1)
-    falling = lead_values(-rising, MARKED, 0.001, 400)
+    falling = lead_values(-rising, MARKED, 0.001, 400, OVER)
     assert falling["st_trend"] == -1
 
 
 def test_a_slurred_onset_is_longer_than_a_sharp_one():
     sharp = drawn((0, 0), (280, 0), (300, 1), (330, 0))
     slurred = drawn((0, 0), (280, 0), (298, 0.15), (306, 1), (330, 0))
-    row = lead_values(slurred, MARKED, 0.001, 400)
-    assert lead_values(sharp, MARKED, 0.001, 400)["delta_ms"] <= 4
+    row = lead_values(slurred, MARKED, 0.001, 400, OVER)
+    assert lead_values(sharp, MARKED, 0.001, 400, OVER)["delta_ms"] <= 4
     assert row["delta_ms"] == pytest.approx(36, abs=4)
 
 
@@ -183,7 +189,7 @@ def test_pr_depression_and_u_wave_of_a_drawn_lead():
         *((330, -0.08), (380, -0.08), (420, 0.3), (460, -0.08), (480, -0.08), (500, 0.05)),
         *((530, -0.08), (699, -0.08)),
     )
-    row = lead_values(x, MARKED, 0.001, 450)
+    row = lead_values(x, MARKED, 0.001, 450, OVER)
     assert row["pr_level_mv"] == pytest.approx(-0.08, abs=0.01)
     assert row["u_mv"] == pytest.approx(0.13, abs=0.01)
     assert row["p_mv"] == pytest.approx(0.1, abs=0.01)
@@ -308,6 +314,173 @@ def test_fibrillation_and_flutter_are_told_from_sinus_rhythm(plain):
     assert af.flutter_bpm is None
     assert af.f_wave_mv > 0.02 > 2 * plain.f_wave_mv
     assert plain.flutter_bpm is None
+
+
+def clean(condition: str, seed: int) -> ECG:
+    """One noise-free draw of a condition of the simulator's catalogue."""
+    found = next(one for one in CATALOGUE if one.name == condition)
+    spec = spec_of({found.group: condition}, np.random.default_rng(seed))
+    quiet = Recording(wander_mv=0.0, emg_mv=0.0)
+    # Another seed: the same would bind the patient to the dials.
+    return simulate(replace(spec, recording=quiet), seed=seed + 1000)
+
+
+@pytest.mark.parametrize(
+    ("condition", "least"),
+    [("atrial flutter 2:1", 5), ("atrial flutter 3:1", 7), ("atrial flutter 4:1", 7)],
+)
+def test_flutter_waves_at_a_fixed_ratio_are_found_behind_qrs_and_t(condition, least):
+    found = 0
+    for seed in range(8):
+        ecg = clean(condition, seed)
+        m = measure(ecg)
+        right = m.flutter_bpm is not None and abs(m.flutter_bpm - ecg.truth.atrial_bpm) < 5
+        found += right
+        assert not right or (m.pr_ms, m.av_relation, len(m.p_times)) == (None, None, 0)
+    assert found >= least
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["sinus rhythm", "sinus tachycardia", "hypokalaemia", "LVH with strain", "atrial pacing"],
+)
+def test_sinus_rhythms_have_no_flutter_waves(condition):
+    for seed in range(6):
+        assert measure(clean(condition, seed)).flutter_bpm is None
+
+
+def test_flutter_is_told_in_no_record_that_cardiologists_called_normal(shared):
+    for ecg in of_fold_7(shared, "NORM"):
+        m = measure(ecg)
+        assert m.flutter_bpm is None, ecg.source
+        assert m.av_relation in ("constant", "variable"), ecg.source
+
+
+def of_fold_7(shared, code: str) -> list[ECG]:
+    """PTB-XL's records of fold 7 with a code."""
+    folder = shared / "data/ptbxl"
+    table = pd.read_csv(folder / "ptbxl_database.csv")
+    mine = table[(table.strat_fold == 7) & table.scp_codes.str.contains(f"'{code}'")]
+    return [read_ecg(folder / name) for name in mine.filename_hr]
+
+
+def test_premature_beats_of_another_shape_are_wide_beside_a_wide_rhythm(shared):
+    """Of PTB-XL's records with PVC in folds 1-7, most have a premature wide beat."""
+    folder = shared / "data/ptbxl"
+    table = pd.read_csv(folder / "ptbxl_database.csv")
+    mine = table[(table.strat_fold < 8) & table.scp_codes.str.contains("'PVC'")]
+    found = [measure(read_ecg(folder / n)).n_wide_premature > 0 for n in mine.filename_hr]
+    assert len(found) == 9
+    assert sum(found) >= 7
+
+
+def test_ventricular_tachycardia_has_a_rate_and_no_p():
+    for seed in range(6):
+        ecg = clean("ventricular tachycardia", seed)
+        m = measure(ecg)
+        assert m.hr_bpm == pytest.approx(ecg.truth.hr_bpm, abs=5)
+        assert m.pr_ms is None
+
+
+@pytest.mark.parametrize(
+    "condition", ["ventricular bigeminy", "multiform PVC", "ventricular pacing"]
+)
+def test_the_heart_rate_counts_every_beat_and_no_t_wave(condition):
+    ecgs = [clean(condition, seed) for seed in range(8)]
+    off = [measure(ecg).hr_bpm - ecg.truth.hr_bpm for ecg in ecgs]
+    assert np.median(np.abs(off)) < 0.5
+    assert sum(abs(one) > 5 for one in off) <= 1
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["sinus bradycardia", "short QT", "no substance", "respiratory sinus arrhythmia"],
+)
+def test_a_t_or_u_wave_between_two_beats_is_no_blocked_p(condition):
+    found = [measure(clean(condition, seed)).av_relation for seed in range(8)]
+    assert found.count("constant") >= 7
+
+
+def test_a_p_that_is_not_conducted_lies_midway():
+    leading = np.array([0, 400, 800, 1400])
+    # 400-800: 200 is off the middle by none, 215 by 15, 250 by 50; the limit is 20
+    assert _in_time(np.array([0, 400, 615, 800, 1400]), leading)[2]
+    assert not _in_time(np.array([0, 400, 650, 800, 1400]), leading)[2]
+    # two of three parts of 200: both must be there
+    assert _in_time(np.array([0, 400, 800, 1000, 1200, 1400]), leading)[[3, 4]].all()
+    assert not _in_time(np.array([0, 400, 800, 1000, 1400]), leading)[3]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "AV nodal re-entrant tachycardia",
+        "AV re-entrant tachycardia",
+        "junctional rhythm with retrograde P",
+    ],
+)
+def test_a_t_wave_or_a_retrograde_p_gives_no_pr(condition):
+    found = [measure(clean(condition, seed)) for seed in range(8)]
+    assert sum(m.p_present is False for m in found) >= 7
+    assert all(m.unmeasurable["pr_ms"] for m in found if m.pr_ms is None)
+
+
+def test_the_low_p_of_an_ectopic_atrial_rhythm_is_kept():
+    found = [measure(clean("ectopic atrial rhythm", seed)) for seed in range(8)]
+    assert sum(m.p_present is True for m in found) >= 7
+
+
+def test_pr_of_wenckebach_is_the_median_of_its_beats():
+    off = []
+    for seed in range(8):
+        ecg = clean("Mobitz I", seed)
+        m = measure(ecg)
+        off += [abs(m.pr_ms - ecg.truth.pr_ms)] if m.pr_ms else []
+    assert len(off) >= 6
+    assert np.median(off) < 12
+
+
+@pytest.mark.parametrize("condition", ["hypokalaemia", "flat T", "poor R progression"])
+def test_the_qt_ends_before_the_u_wave(condition):
+    off, u = [], []
+    for seed in range(8):
+        ecg = clean(condition, seed)
+        m = measure(ecg)
+        off.append(m.qt_ms - ecg.truth.qt_ms)
+        u.append(m.leads.u_mv.abs().max())
+    assert sum(abs(one) > 50 for one in off) <= 1  # U ends 170-180 ms after T
+    assert np.median(np.abs(off)) < 12
+    assert condition != "hypokalaemia" or np.median(u) > 0.04
+
+
+def two_humps(between_ms: float, valley: float) -> np.ndarray:
+    """A lead with T at 420 and a second hump, the given height (mV) between them."""
+    second = 420 + round(between_ms / 2)
+    corners = [(380, 0), (420, 0.2), ((420 + second) // 2, valley), (second, 0.15)]
+    return drawn((0, 0), *corners, (second + 40, 0), (699, 0))[None]
+
+
+def test_two_humps_far_apart_are_t_and_u():
+    marks = np.delete(np.tile(MARKED, (1, 1)), 4, axis=1)
+    marks[:, -1] = 540  # the T end, as if U belonged to T
+    assert _t_ends_before(two_humps(160, 0.02), marks, 450) == pytest.approx(460, abs=1)
+    assert _t_ends_before(two_humps(160, 0.12), marks, 450) is None  # one wave with a notch
+    assert _t_ends_before(two_humps(100, 0.02), marks, 450) is None  # too near: parts of T
+
+
+def test_an_st_shift_does_not_turn_the_axis():
+    off = []
+    for seed in range(12):
+        ecg = clean("acute inferior infarction", seed)
+        turn = measure(ecg).axis_deg - ecg.truth.axis_deg
+        off.append(abs((turn + 180) % 360 - 180))
+    assert np.median(off) < 5  # 13 where the level before the QRS holds to its end
+
+
+def test_the_level_of_a_paced_beat_is_not_its_spike():
+    x = drawn((0, 0), (280, 0), (300, 1), (330, 0), (699, 0))
+    x[276:278] = 1.5
+    assert lead_values(x, MARKED, 0.001, 400, OVER)["st_mv"] == pytest.approx(0, abs=0.001)
 
 
 # --- the recording ----------------------------------------------------------------------------

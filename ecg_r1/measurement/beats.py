@@ -12,6 +12,8 @@ from ecg_r1.ecg import FS
 MS = 1000 / FS  # milliseconds per sample
 QRS_BAND = butter(2, (5, 25), "bandpass", fs=FS, output="sos")
 SAME_SHAPE = 0.85  # least correlation of a beat with the dominant shape
+SELF_ALIKE = 0.7  # least correlation of a record without rests with itself a beat later
+EACH_WAY = 50  # samples before and after R that make a beat's shape
 
 
 # --- detection --------------------------------------------------------------------------------
@@ -41,12 +43,84 @@ def detect(band: np.ndarray) -> np.ndarray:
     ]
     typical = float(np.median(blocks))
     if typical < 2.2 * np.percentile(energy, 30):
-        return np.zeros(0, int)
+        return _periodic(band, energy)
     peaks, _ = find_peaks(energy, distance=int(0.24 * FS), height=0.18 * typical)
     height = energy[peaks]
     strong = height > 0.3 * typical
     keep = _drop_t_waves(peaks[strong], height[strong])
-    return _search_back(keep, peaks, height, 0.25 * typical)
+    keep = _search_back(keep, peaks, height, 0.25 * typical)
+    weak = peaks[~np.isin(peaks, keep)]
+    keep = _without_cut_t_wave(band, keep, weak)
+    return _with_ectopic(band, keep, weak)
+
+
+def _periodic(band: np.ndarray, energy: np.ndarray) -> np.ndarray:
+    """Beats of a wide tachycardia, which leaves no rest for a QRS to stand out of.
+
+    The record must repeat itself every 240-600 ms as no noise does.
+    """
+    short, long = int(0.24 * FS), int(0.6 * FS)
+    if band.shape[1] < 4 * long:
+        return np.zeros(0, int)
+    power = np.array(
+        [
+            2 * (band[:, :-lag] * band[:, lag:]).sum()
+            / ((band[:, :-lag] ** 2).sum() + (band[:, lag:] ** 2).sum() + 1e-12)
+            for lag in range(short, long, 2)
+        ]
+    )  # fmt: skip
+    tops, found = find_peaks(power, height=SELF_ALIKE)
+    if not tops.size:
+        return np.zeros(0, int)
+    period = short + 2 * int(tops[np.argmax(found["peak_heights"])])
+    half = period // 2
+    inner = energy[half:-half]
+    seed = half + int(np.argmax(inner))
+    slides = np.lib.stride_tricks.sliding_window_view(band, 2 * half, axis=1)
+    wave = band[:, seed - half : seed + half]
+    product = np.einsum("lsn,ln->s", slides, wave)
+    power = np.convolve((band**2).sum(axis=0), np.ones(2 * half), "valid")
+    alike = product / np.sqrt(np.maximum(power * (wave**2).sum(), 1e-12))
+    return half + find_peaks(alike, height=0.5, distance=int(0.7 * period))[0]
+
+
+def _shapes(band: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """`(centres, leads, 200 ms)` of the band, zero outside the record."""
+    return np.nan_to_num(windows(band, centres, EACH_WAY, EACH_WAY))
+
+
+def _without_cut_t_wave(band: np.ndarray, beats: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Beats without the first if it is the T wave of a QRS before the record's start.
+
+    It looks like the T waves left out after other beats, not like a beat.
+    """
+    if beats.size < 4 or weak.size < 2:
+        return beats
+    flat = _shapes(band, np.r_[beats, weak]).reshape(beats.size + weak.size, -1)
+    flat = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9)
+    alike = flat @ flat[0]
+    like_t = (alike[beats.size :] > SAME_SHAPE).sum() >= 2
+    return beats[1:] if like_t and alike[1 : beats.size].max() < SAME_SHAPE else beats
+
+
+def _with_ectopic(band: np.ndarray, beats: np.ndarray, weak: np.ndarray) -> np.ndarray:
+    """Beats and those weak peaks that are ventricular ectopic ones.
+
+    They are slow, but come too late for a T wave, too far before the next beat for a P, and
+    are not small. (None found in PTB-XL folds 1-7 without PVC nor in LUDB 1-100.)
+    """
+    if beats.size < 3:
+        return beats
+    size = np.sqrt((np.ptp(_shapes(band, beats), axis=2) ** 2).sum(axis=1))
+    after = np.searchsorted(beats, weak)
+    between = (after > 0) & (after < beats.size)
+    weak, after = weak[between], after[between]
+    if not weak.size:
+        return beats
+    own = np.sqrt((np.ptp(_shapes(band, weak), axis=2) ** 2).sum(axis=1))
+    before, rest = weak - beats[after - 1], beats[after] - weak
+    late = (before >= 0.44 * FS) & (rest >= 1.2 * before)
+    return np.sort(np.r_[beats, weak[late & (own > 0.25 * np.median(size))]])
 
 
 def _drop_t_waves(peaks: np.ndarray, height: np.ndarray) -> np.ndarray:
@@ -55,7 +129,7 @@ def _drop_t_waves(peaks: np.ndarray, height: np.ndarray) -> np.ndarray:
     for i in range(peaks.size):
         if kept:
             gap = (peaks[i] - peaks[kept[-1]]) / FS
-            if gap < 0.4 and height[i] < (0.6 if gap < 0.36 else 0.5) * height[kept[-1]]:
+            if gap < 0.4 and height[i] < (0.7 if gap < 0.36 else 0.5) * height[kept[-1]]:
                 continue
             if gap < 0.24 and height[i] > height[kept[-1]] / 0.6:
                 kept.pop()

@@ -10,8 +10,10 @@ What this leaves out: whether a wave is there at all (`atrial` decides about P).
 """
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
+from scipy.signal import find_peaks
 
 from ecg_r1.measurement.complexes import PRE
 from ecg_r1.shipped import shipped
@@ -26,6 +28,9 @@ STEP = 2  # the network works at 250 Hz
 SHIFT = np.array([-0.5, 0, 0, -1, 0, 0, 0, 1])
 DILATIONS = (1, 2, 4, 8, 4, 1)
 KERNEL = 5
+LEVELS = (0.05, 0.5, 0.95)  # shares of a mark's probability: its spread and itself
+T_WAVE = slice(5, 8)  # of `LEARNED`
+BEFORE_VALLEY, AFTER_VALLEY = 5, 6  # samples about the valley before U in which T ends
 MARGIN = max(DILATIONS) * (KERNEL // 2)
 FOLDS = 5  # LUDB record n was not seen by the weights of fold n % 5 (and by no simulated one)
 
@@ -162,7 +167,13 @@ def mark(
     """
     x = np.stack([features(*one, trusted, rr) for one in zip(raw, smooth, noise, strict=True)])
     scores = _forward(x, trusted, weights(fold))
-    low, centre, high = _quantiles(scores, (0.05, 0.5, 0.95))
+    low, centre, high = _quantiles(scores, LEVELS)
+    for i, wave in enumerate(smooth):
+        valley = _t_ends_before(wave[trusted], centre[i][trusted] + PRE, rr)
+        if valley is not None:
+            scores[i, :, T_WAVE, (valley + AFTER_VALLEY - PRE + BEFORE) // STEP :] = -np.inf
+            low[i], centre[i], high[i] = _quantiles(scores[i], LEVELS)
+            centre[i, :, -1] = np.maximum(centre[i, :, -1], valley - BEFORE_VALLEY - PRE)
     centre += SHIFT
     spread = np.insert((high - low) / 2, QRS_PEAK, 0.0, axis=2)
     centre = _in_order(np.insert(centre + PRE, QRS_PEAK, 0.0, axis=2))
@@ -170,6 +181,36 @@ def mark(
         one[:, QRS_PEAK] = _largest(wave, one)
     centre[:, ~trusted] = np.nan
     return centre, spread
+
+
+def _t_ends_before(smooth: np.ndarray, marks: np.ndarray, rr: float) -> int | None:
+    """Where the valley between T and U lies if the T end was set behind U; else None.
+
+    Two humps over all leads, 120 ms or more apart, with less than half of the smaller between:
+    parts of a T are nearer to each other. (None in LUDB 1-100; the limits are ours.)
+
+    Args:
+        smooth: `(leads, PRE + POST)` mV below 40 Hz.
+        marks: `(leads, 8)` samples in the order of `LEARNED`.
+        rr: Typical RR interval in samples.
+    """
+    on, off = (
+        float(np.median(marks[:, LEARNED.index(name)])) for name in ("qrs_on", "qrs_off")
+    )
+    first = int(off) + 30
+    last = int(min(marks[:, -1].max() + 10, on + rr - 20, smooth.shape[1] - 1))
+    if last - first < 80:
+        return None
+    x = smooth[:, first:last]
+    x = x - np.linspace(0, 1, last - first) * x[:, [-1]]
+    size = np.sqrt((x**2).mean(axis=0))
+    humps, _ = find_peaks(size, prominence=0.1 * size.max())
+    for t, u in pairwise(humps):
+        valley = t + int(np.argmin(size[t:u]))
+        parted = size[valley] < 0.5 * min(size[t], size[u])
+        if u - t >= 60 and parted and size[t] > max(0.015, 0.15 * size[u]):
+            return first + valley
+    return None
 
 
 def _in_order(marks: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ class Measurements:
     """What was measured on one ECG; None or NaN is "not measurable", never zero.
 
     Attributes:
-        hr_bpm: Heart rate from the mean RR interval.
+        hr_bpm: Ventricular rate from the mean RR interval of all beats, ectopic ones included.
         pr_ms: Global PR interval, P onset to QRS onset by `GLOBAL_RULE` over leads.
         qrs_ms: Global QRS duration.
         qt_ms: Global QT interval.
@@ -33,7 +33,9 @@ class Measurements:
         axis_deg: Frontal QRS axis from net areas in I and aVF, -180 to 180.
         p_axis_deg: The same of the P wave.
         t_axis_deg: The same of the T wave.
-        p_present: Whether P waves precede the dominant beats; None when undecided.
+        p_present: Whether P waves lead the dominant beats; None when undecided. Flutter waves,
+            P waves that keep their own time, and P waves from the AV node just before the QRS
+            (junctional rhythm) do not lead them.
         regular: Whether the RR intervals (ectopy aside) vary by less than 10 %.
         rr_ms: RR intervals in order.
         rr_sd_ms: Standard deviation of the RR intervals between normal beats (SDNN).
@@ -49,10 +51,12 @@ class Measurements:
         atrial_bpm: Rate of those, or of the flutter waves.
         av_relation: "constant" (a P before each QRS, PR steady), "lengthening" (PR grows until
             a P is not conducted), "blocked" (PR steady, some P not conducted), "dissociated" (P
-            and QRS each keep their own time), "variable" (none of these); None without P.
+            and QRS each keep their own time), "variable" (none of these); None without P and in
+            flutter.
         f_wave_mv: Root mean square of what is left between T and QRS in 4-10 Hz, in the chest
             lead or limb lead that shows most of it, in mV.
-        flutter_bpm: Rate of a regular atrial wave of 200-350 per minute; None when none.
+        flutter_bpm: Rate of a regular atrial wave of 200-350 per minute, also one hidden behind
+            QRS and T at two to four times a steady ventricular rate; None when none.
         grouped: Whether beats come in groups parted by pauses (as in Wenckebach or bigeminy).
         pacing_spikes: Samples of pacing spikes, found before any filter.
         transition_lead: First chest lead from which R is at least as tall as S is deep.
@@ -75,7 +79,7 @@ class Measurements:
         r2_mv: height of R', a later positive peak parted by a notch; rsr is 1 where there is
             one.
         q_ms, r_ms, s_ms: durations at the level.
-        j_mv, st40_mv, st_mv, st80_mv: level at J, J+40, J+60 and J+80 ms.
+        j_mv, st40_mv, st_mv, st80_mv: level at J, J+40, J+60 and J+80 ms; J over leads.
         st_slope_mv_s: slope from J to J+80 ms; st_trend is 1 (up), 0 (horizontal: less than
             0.05 mV over the 80 ms) or -1 (down).
         st_curve: 1 convex (above the chord from J to J+80 by 0.02 mV), -1 concave, 0 straight.

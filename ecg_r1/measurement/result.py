@@ -1,6 +1,6 @@
 """From marks to `Measurements`: per beat, per lead, over leads and over the record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.signal import sosfiltfilt
 
 from ecg_r1.ecg import LEADS
-from ecg_r1.measurement import atrial, quality, values
+from ecg_r1.measurement import atrial, flutter, pwaves, quality, values
 from ecg_r1.measurement.beats import MS, Rhythm
 from ecg_r1.measurement.complexes import PRE, SMOOTH, Complex, other_complexes
 from ecg_r1.measurement.marks import P_OFF, P_ON, QRS_ON, mark
@@ -16,7 +16,11 @@ from ecg_r1.measurement.prepare import Prepared
 from ecg_r1.measurement.record import Measurements
 from ecg_r1.measurement.table import fiducial_table, global_marks, wave_lags, with_global
 
+NO_P = np.zeros(0, int)
 WIDE_MS, WIDER_MS = 110, 20  # a beat of another shape is wide: at least so long, and longer by
+# Or of quite another shape, beside which the rhythm's own beats may be wide too. The QRS of a
+# single beat is marked some 20 ms short. (All four limits are ours.)
+OTHER_SHAPE, OTHER_MS = 0.5, 100
 
 # Half-widths in ms: a floor and a share of the leads' spread, of which 90 % of LUDB's errors
 # are covered (`benchmarks.measure` prints how many are).
@@ -35,6 +39,8 @@ class Marked:
     p_present: bool | None
     p_reason: str
     flutter_bpm: float | None
+    p_times: np.ndarray  # samples of the peaks of all P waves
+    av_relation: str | None
 
 
 def mark_shapes(
@@ -48,13 +54,48 @@ def mark_shapes(
     noise = np.stack([complex_.noise, *(single for _ in others)])
     marks, spread = mark(raw, smooth, noise, trusted, rhythm.typical_rr, fold=fold)
     present, reason = atrial.p_present(complex_, rhythm, marks[0], spread[0], trusted)
-    fluttering = atrial.flutter_bpm(complex_, rhythm, marks[0], trusted)
+    fluttering = flutter.flutter_bpm(complex_, rhythm, marks[0], trusted)
     if fluttering:
         present, reason = False, f"flutter waves, {fluttering:.0f} a minute"
     if not present:
         marks[:, :, : P_OFF + 1] = np.nan
     shapes = [(beats, one) for (beats, _), one in zip(others, marks[1:], strict=True)]
-    return Marked(complex_, rhythm, trusted, marks[0], shapes, present, reason, fluttering)
+    found = Marked(
+        complex_, rhythm, trusted, marks[0], shapes, present, reason, fluttering, NO_P, None
+    )
+    return found if fluttering else _with_p_waves(found, fold)
+
+
+def _with_p_waves(marked: Marked, fold: int | None) -> Marked:
+    """All P waves and their relation to the QRS; P of a lengthening PR is marked only here."""
+    rhythm = marked.rhythm
+    parts = (marked.complex_, rhythm, marked.marks, marked.trusted)
+    rest = pwaves.without_qrst(*parts)
+    times = pwaves.all_p_waves(
+        rest, rhythm.beats, marked.complex_, marked.marks, marked.trusted
+    )
+    on = float(np.median(marked.marks[marked.trusted, QRS_ON])) - PRE
+    relation = atrial.av_relation(times, rhythm.beats, rhythm.steady(), on)
+    if not marked.p_present and relation == "lengthening":
+        marked = _with_moving_p(marked, times, on, fold)
+    if not marked.p_present and relation != "dissociated":
+        relation = None  # waves that do not lead the beats cannot be conducted to them
+    return replace(marked, p_times=times, av_relation=relation)
+
+
+def _with_moving_p(marked: Marked, times: np.ndarray, on: float, fold: int | None) -> Marked:
+    """P marked on a complex whose P waves were laid upon each other, at the median PR."""
+    c = marked.complex_
+    raw = pwaves.with_p_at_median(c.raw, c.levelled, times, marked.rhythm.beats, on)
+    smooth = sosfiltfilt(SMOOTH, raw, axis=1)
+    new, _ = mark(
+        raw[None], smooth[None], c.noise[None], marked.trusted, marked.rhythm.typical_rr,
+        fold=fold,
+    )  # fmt: skip
+    marks = marked.marks.copy()
+    marks[:, : P_OFF + 1] = new[0, :, : P_OFF + 1]
+    lead = replace(c, raw=raw, smooth=smooth)
+    return replace(marked, complex_=lead, marks=marks, p_present=True, p_reason="")
 
 
 # --- every beat -------------------------------------------------------------------------------
@@ -102,6 +143,7 @@ def beat_classes(marked: Marked) -> tuple[str, ...]:
     for beats, marks in marked.others:
         length = _duration(marks)
         wide[beats] = length >= WIDE_MS and length >= own_ms + WIDER_MS
+        wide[beats] |= (rhythm.match[beats] < OTHER_SHAPE) & (length >= OTHER_MS)
     names = (("dominant", "wide"), ("premature", "premature wide"))
     return tuple(names[int(e)][int(w)] for e, w in zip(rhythm.premature, wide, strict=True))
 
@@ -153,7 +195,7 @@ def _headline(
         _axes(marked, glob),
         _counts(marked, classes),
         _variability(rhythm),
-        _atria(marked, glob),
+        _atria(marked),
     )
     for part, reasons in more:
         found |= part
@@ -195,7 +237,12 @@ def _axes(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
     }
     found = {
         name: values.wave_axis(
-            marked.complex_, glob[on], glob[off], marked.trusted, glob[before]
+            marked.complex_,
+            glob[on],
+            glob[off],
+            marked.trusted,
+            glob[before],
+            to_j=name == "axis_deg",
         )
         for name, (on, off, before) in spans.items()
     }
@@ -227,30 +274,24 @@ def _variability(rhythm: Rhythm) -> tuple[dict, dict]:
     return found, dict.fromkeys(found, few)
 
 
-def _atria(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
+def _atria(marked: Marked) -> tuple[dict, dict]:
     """P waves over the record, their rate and relation to QRS, flutter and fibrillation."""
     parts = (marked.complex_, marked.rhythm, marked.marks, marked.trusted)
-    fluttering = marked.flutter_bpm
-    rest = atrial.without_qrst(*parts)
-    times = atrial.all_p_waves(
-        rest, marked.rhythm.beats, marked.complex_, marked.marks, marked.trusted
-    )
+    fluttering, times = marked.flutter_bpm, marked.p_times
     rate = 60000 / (float(np.median(np.diff(times))) * MS) if times.size >= 3 else None
-    wave = atrial.f_wave_mv(*parts)
+    wave = flutter.f_wave_mv(*parts)
     found = {
         "p_times": times,
         "flutter_bpm": fluttering,
         "atrial_bpm": fluttering or rate,
-        "av_relation": atrial.av_relation(
-            times, marked.rhythm.beats, marked.rhythm.steady(), glob["qrs_on"] - PRE
-        ),
+        "av_relation": marked.av_relation,
         "f_wave_mv": None if np.isnan(wave) else round(wave, 4),
         "grouped": atrial.grouped(marked.rhythm.rr_ms),
     }
     return found, {
         "flutter_bpm": "no regular wave of 200-350 a minute between T and QRS",
         "atrial_bpm": "fewer than three P waves",
-        "av_relation": "fewer than three P waves",
+        "av_relation": marked.p_reason or "fewer than three P waves",
         "f_wave_mv": "no room between T and QRS",
         "grouped": "fewer than five RR intervals",
     }
@@ -258,8 +299,10 @@ def _atria(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
 
 def lead_table(marked: Marked) -> pd.DataFrame:
     """`Measurements.leads`."""
+    over = global_marks(marked.marks)
+    qrs = (over["qrs_on"], over["qrs_off"])
     rows = [
-        values.lead_values(x, marks, noise, marked.rhythm.typical_rr)
+        values.lead_values(x, marks, noise, marked.rhythm.typical_rr, qrs)
         for x, marks, noise in zip(
             marked.complex_.raw, marked.marks, marked.complex_.noise, strict=True
         )

@@ -17,6 +17,7 @@ LEAD_COLUMNS = (
     *("st_trend", "st_curve", "t_symmetry", "notches", "delta_ms", "pr_level_mv", "u_mv"),
 )
 LEVEL = 6  # samples (12 ms) before an onset that give its level
+BEFORE_QRS = 12  # the same before the QRS: the median, which a pacing spike does not move
 ST_STEP_MV = 0.05  # half a small square: less rise or fall over 80 ms is horizontal
 ST_BEND_MV = 0.02  # less distance from the chord J to J+80 is straight
 
@@ -91,7 +92,9 @@ def frontal_axis(net_i: float, net_avf: float) -> float:
 # --- one lead ---------------------------------------------------------------------------------
 
 
-def lead_values(x: np.ndarray, marks: np.ndarray, noise: float, rr: float) -> dict[str, float]:
+def lead_values(
+    x: np.ndarray, marks: np.ndarray, noise: float, rr: float, qrs: tuple[float, float]
+) -> dict[str, float]:
     """Everything of one lead's representative complex; NaN is "not measurable".
 
     Args:
@@ -99,6 +102,8 @@ def lead_values(x: np.ndarray, marks: np.ndarray, noise: float, rr: float) -> di
         marks: Samples in the order of `MARKS`.
         noise: Standard error of `x` in mV.
         rr: Typical RR interval in samples.
+        qrs: QRS onset and J point over leads: level and ST are taken at the same instants in
+            all leads (AHA/ACCF/HRS 2009 part VI), so that they keep Einthoven's law.
     """
     row = dict.fromkeys(LEAD_COLUMNS, np.nan)
     at = dict(zip(MARKS, marks, strict=True))
@@ -109,10 +114,14 @@ def lead_values(x: np.ndarray, marks: np.ndarray, noise: float, rr: float) -> di
     row["qt_ms"] = (at["t_off"] - at["qrs_on"]) * MS
     row["pr_ms"] = (at["qrs_on"] - at["p_on"]) * MS
     row["p_ms"] = (at["p_off"] - at["p_on"]) * MS
-    level = x[max(0, on - LEVEL) : on].mean()
+    zero, j = (
+        round(at[name]) if np.isnan(q) else round(q)
+        for name, q in zip(("qrs_on", "qrs_off"), qrs, strict=True)
+    )
+    level = np.median(x[max(0, zero - BEFORE_QRS) : max(zero, 1)])
     row |= _deflections(x[on : off + 1] - level)
     row |= _qrs_shape(x[on : off + 1] - level, noise)
-    row |= _st(x - level, off)
+    row |= _st(x - level, j)
     row |= _t_wave(x - level, at, noise, rr)
     if not np.isnan(at["p_on"] + at["p_off"]):
         row |= _p_wave(x, round(at["p_on"]), round(at["p_off"]), on)
@@ -228,7 +237,13 @@ def _p_wave(x: np.ndarray, start: int, stop: int, qrs_on: int) -> dict[str, floa
 
 
 def wave_axis(
-    complex_: Complex, start: float, stop: float, trusted: np.ndarray, before: float
+    complex_: Complex,
+    start: float,
+    stop: float,
+    trusted: np.ndarray,
+    before: float,
+    *,
+    to_j: bool = False,
 ) -> float | None:
     """Frontal axis of a wave's net area in I and aVF; None when it is too small or missing.
 
@@ -238,13 +253,19 @@ def wave_axis(
         stop: Its last.
         trusted: Leads that count.
         before: Sample before which the level is taken.
+        to_j: Whether the level goes over into that of the end, as the square of time: an ST
+            shift grows while the ventricles depolarise and is no part of the QRS (the course
+            is ours; on simulated infarcts it is better than a straight line or none).
     """
     if not (trusted[0] and trusted[5]) or np.isnan(start + stop + before):
         return None
     first, last, zero = round(start), round(stop), round(before)
     part = complex_.raw[[0, 5], first : last + 1]
-    level = complex_.raw[[0, 5], max(0, zero - LEVEL) : zero].mean(axis=1)
-    area = (part - level[:, None]).sum(axis=1) * MS / 1000
+    level = complex_.raw[[0, 5], max(0, zero - LEVEL) : zero].mean(axis=1)[:, None]
+    if to_j:
+        course = np.linspace(0, 1, part.shape[1]) ** 2
+        level = level + (part[:, -3:].mean(axis=1, keepdims=True) - level) * course
+    area = (part - level).sum(axis=1) * MS / 1000
     if np.abs(area).max() < 0.0005:  # mV s; below, the direction is noise
         return None
     return frontal_axis(float(area[0]), float(area[1]))
