@@ -13,7 +13,7 @@ import pytest
 from ecg_r1.ecg import FS, LEADS, ECGError
 from ecg_r1.fiducials import over_leads
 from ecg_r1.simulate import BALANCES, HeartSpec, Recording, sample_spec, simulate
-from ecg_r1.simulate.conditions import CATALOGUE
+from ecg_r1.simulate.conditions import CATALOGUE, condition
 from ecg_r1.simulate.loops import EDGE, evenly, find_marks
 from ecg_r1.simulate.population import spec_of
 from ecg_r1.simulate.torso import FIELD, Torso
@@ -761,6 +761,54 @@ def test_a_condition_of_the_catalogue_shows_its_label(one):
         assert sum(one.label in labels for labels in shown) >= 7
     if one.group != "rhythm" and one.label:
         assert not any("normal ecg" in labels for labels in shown if one.label in labels)
+
+
+# Limits of AHA/ACCF/HRS 2009 part III (Surawicz et al.), written out apart from
+# `ecg_r1.limits`; rates of the ACC/AHA/HRS guidelines 2015 and 2018.
+DEFINED = {
+    "sinus bradycardia": lambda t: t.hr_bpm < 60,
+    "sinus tachycardia": lambda t: t.hr_bpm > 100,
+    "first-degree AV block": lambda t: t.pr_ms > 200,
+    "RBBB": lambda t: t.qrs_ms >= 120,
+    "incomplete RBBB": lambda t: 110 <= t.qrs_ms < 120,
+    "LBBB": lambda t: t.qrs_ms >= 120,
+    "incomplete LBBB": lambda t: 110 <= t.qrs_ms < 120,
+    "LAFB": lambda t: -90 <= t.axis_deg <= -45 and t.qrs_ms < 120,
+    "LPFB": lambda t: 90 <= t.axis_deg <= 180 and t.qrs_ms < 120,
+    "RBBB and LAFB": lambda t: -90 <= t.axis_deg <= -45 and t.qrs_ms >= 120,
+    "RBBB and LPFB": lambda t: 90 <= t.axis_deg <= 180 and t.qrs_ms >= 120,
+    "IVCD": lambda t: t.qrs_ms > 110,
+    "WPW": lambda t: t.pr_ms < 120 < t.qrs_ms,
+    "ventricular tachycardia": lambda t: t.hr_bpm > 100 and t.qrs_ms >= 120,
+    "ectopic atrial rhythm": lambda t: t.hr_bpm <= 100 and not 0 <= t.p_axis_deg <= 75,
+    "normal conduction": lambda t: 120 <= t.pr_ms <= 200 and t.qrs_ms <= 110,
+}
+
+
+@pytest.mark.parametrize("name", DEFINED)
+def test_every_draw_of_a_condition_keeps_its_defining_limits(name):
+    one = condition(name)
+    for seed in range(30):
+        spec = spec_of({one.group: name}, np.random.default_rng([9, seed]))
+        truth = simulate(spec, seed).truth
+        assert DEFINED[name](truth), (seed, truth)
+
+
+@pytest.mark.parametrize("muscle", ["old lateral infarction", "LVH", "low voltage"])
+def test_a_scar_or_a_small_frontal_area_does_not_turn_a_fascicular_block_away(muscle):
+    """A turn about z alone leaves the axis of some of these at 120 degrees."""
+    for seed in range(40):
+        spec = spec_of(
+            {"conduction": "RBBB and LAFB" if seed % 2 else "LAFB", "muscle": muscle},
+            np.random.default_rng([3, seed]),
+        )
+        assert simulate(spec, seed).truth.axis_deg == pytest.approx(spec.axis_deg, abs=0.5)
+
+
+def test_the_fastest_ventricular_tachycardia_still_has_room_for_its_t():
+    for seed in range(400):
+        spec = spec_of({"rhythm": "ventricular tachycardia"}, np.random.default_rng(seed))
+        assert spec.qrs_ms + 100 <= spec.qt_ms <= spec.rr_ms
 
 
 @pytest.mark.parametrize("balance", BALANCES)

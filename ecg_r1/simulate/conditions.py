@@ -114,7 +114,7 @@ def _side(rng: np.random.Generator) -> Dials:
 def _wpw(rng: np.random.Generator) -> Dials:
     return _side(rng) | {
         "delta_ms": float(rng.uniform(35, 55)),
-        "qrs_ms": float(rng.uniform(118, 145)),
+        "qrs_ms": float(rng.uniform(121, 145)),
         "pr_ms": float(rng.uniform(88, 116)),
         "p_ms": float(rng.uniform(76, 86)),
     }
@@ -273,7 +273,7 @@ CATALOGUE: tuple[Condition, ...] = (
     Condition("RBBB", "conduction", "right bundle branch block",
               _is(conduction="rbbb", qrs_ms=(122.0, 162.0)), 6, 20),
     Condition("incomplete RBBB", "conduction", "incomplete right bundle branch block",
-              _is(conduction="irbbb", qrs_ms=(96.0, 116.0)), 5, 45),
+              _is(conduction="irbbb", qrs_ms=(110.5, 119.0)), 5, 45),
     Condition("LBBB", "conduction", "left bundle branch block",
               _is(conduction="lbbb", qrs_ms=(126.0, 172.0), axis_deg=(-55.0, 60.0)), 6, 22),
     Condition("incomplete LBBB", "conduction", "incomplete left bundle branch block",

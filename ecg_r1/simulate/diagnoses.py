@@ -1,13 +1,14 @@
 """Diagnoses of a simulated record: what was dialled, where the clean leads show it.
 
 Rhythms, blocks and substances are named when dialled; what is defined by a threshold
-(voltage, ST, Q, T, axis, QT) only when the clean leads pass it.
+(voltage, ST, Q, T, axis, QT) only when the clean leads pass it, by `ecg_r1.limits`.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from ecg_r1 import limits
 from ecg_r1.ecg import LEADS
 from ecg_r1.labels import in_order
 from ecg_r1.simulate.spec import HeartSpec
@@ -45,9 +46,7 @@ _BLOCK_LABELS = {
 _SECONDARY = ("lbbb", "rbbb", "rbbb+lafb", "rbbb+lpfb", "ilbbb")
 # PTB-XL calls most slow or breathing sinus rhythms normal, and most fast ones not.
 _HARMLESS = {"sinus rhythm", "sinus bradycardia", "sinus arrhythmia"}
-
-# Tallest T of healthy adults, mV: 0.5 in limb, 1.0 in chest leads; Surawicz B, Knilans T 2008.
-TALL_T_MV = np.array([0.5] * 6 + [1.0] * 6)
+AGE_OF_SHAPE = 50.0  # whom the waves are drawn for where no age is dialled
 
 Values = Mapping[str, np.ndarray]
 
@@ -85,7 +84,7 @@ def diagnose(
     labels += _conduction(spec) + _voltage(spec, axis_deg, values)
     labels += _ischaemia(spec, values, set(labels)) + _substances(spec)
     labels += _qt(spec, hr_bpm)
-    tall = (values["t_mv"] >= TALL_T_MV).sum() > 1
+    tall = limits.T_TALL.met_by_lead(values["t_mv"]).sum() > 1
     if set(labels) <= _HARMLESS and hr_bpm >= 50 and not (spec.scar_mv or tall):
         labels.append("normal ecg")
     return in_order(labels)
@@ -103,13 +102,15 @@ def _rhythm(
         return [named.get(spec.rhythm, spec.rhythm)]
     rate = hr_bpm if spec.av_block == "none" or atrial_bpm is None else atrial_bpm
     found = []
-    if rate < 60 or rate > 100:
-        found.append("sinus bradycardia" if rate < 60 else "sinus tachycardia")
+    if limits.BRADYCARDIA.met(rate):
+        found.append("sinus bradycardia")
+    elif limits.TACHYCARDIA.met(rate):
+        found.append("sinus tachycardia")
     disturbed = spec.n_pac or spec.n_pvc or spec.pvc_pattern != "single" or spec.pause_s
-    # More than 0.12 s between the longest and the shortest RR: Surawicz B, Knilans T 2008.
-    if not disturbed and spec.av_block == "none" and np.ptp(rr_ms) > 120:
+    steady = spec.av_block == "none" and not disturbed
+    if steady and limits.RR_SPREAD.met(float(np.ptp(rr_ms))):
         found.append("sinus arrhythmia")
-    pause = ["sinus pause"] * bool(spec.pause_s >= 2)
+    pause = ["sinus pause"] * limits.PAUSE.met(1000 * spec.pause_s)
     return (found or ["sinus rhythm"]) + pause
 
 
@@ -125,49 +126,49 @@ def _av_conduction(spec: HeartSpec) -> list[str]:
         return ["second-degree av block"]
     if spec.av_block == "third degree":
         return ["third-degree av block"]
-    return ["first-degree av block"] * (spec.has_p and spec.p_mv != 0 and spec.pr_ms > 200)
+    return ["first-degree av block"] * (
+        spec.has_p and spec.p_mv != 0 and limits.PR_LONG.met(spec.pr_ms)
+    )
 
 
 def _conduction(spec: HeartSpec) -> list[str]:
-    """AHA/ACCF/HRS 2009 part III (Surawicz et al.): durations of the blocks."""
     if spec.conduction in _BLOCK_LABELS:
         return _BLOCK_LABELS[spec.conduction]
-    return ["nonspecific intraventricular conduction delay"] * (spec.qrs_ms > 110)
+    return ["nonspecific intraventricular conduction delay"] * limits.QRS_LONG.met(spec.qrs_ms)
 
 
 def _voltage(spec: HeartSpec, axis_deg: float, v: Values) -> list[str]:
-    """AHA/ACCF/HRS 2009 part V (Hancock et al.): Sokolow-Lyon, Cornell, R in V1, P."""
     r, s, size = v["r_mv"], -v["s_mv"], v["size_mv"]
     block = spec.conduction in _SECONDARY
     sokolow = s[_AT["V1"]] + max(r[_AT["V5"]], r[_AT["V6"]])
     cornell = r[_AT["aVL"]] + s[_AT["V3"]]
-    lvh = sokolow >= 3.5 or cornell > (2.0 if spec.sex == "female" else 2.8)
+    lvh = limits.SOKOLOW.met(sokolow, *_person(spec)) or limits.CORNELL.met(
+        cornell, *_person(spec)
+    )
     r_v1, s_v1 = r[_AT["V1"]], s[_AT["V1"]]
-    rvh = spec.rv_gain > 1.5 and r_v1 > 0.6 and r_v1 > s_v1 and axis_deg > 90
+    rightward = limits.AXIS_RIGHT.met(axis_deg)
+    rvh = spec.rv_gain > 1.5 and limits.R_V1_TALL.met(r_v1) and r_v1 > s_v1 and rightward
     p, p_end = v.get("p_mv", np.zeros(12)), v.get("p_end_mv", np.zeros(12))
     found = {
-        "left axis deviation": -90 <= axis_deg < -30,
-        "right axis deviation": 90 < axis_deg <= 180,
-        "left atrial abnormality": spec.has_p and spec.p_ms >= 120 and p_end[_AT["V1"]] <= -0.1,
-        "right atrial abnormality": spec.has_p and p[_AT["II"]] > 0.25,
+        "left axis deviation": limits.AXIS_LEFT.met(axis_deg)
+        and not limits.AXIS_EXTREME.met(axis_deg),
+        "right axis deviation": rightward,
+        "left atrial abnormality": spec.has_p
+        and limits.P_LONG.met(spec.p_ms)
+        and limits.P_TERMINAL.met(p_end[_AT["V1"]]),
+        "right atrial abnormality": spec.has_p and limits.P_TALL.met(p[_AT["II"]]),
         "left ventricular hypertrophy": lvh and not block,
         "right ventricular hypertrophy": rvh and not block,
-        "low qrs voltage": size[:6].max() < 0.5 or size[6:].max() < 1.0,
-        "poor r wave progression": r[_AT["V3"]] <= 0.3 and spec.conduction != "lbbb",
+        "low qrs voltage": limits.LOW_LIMB.met(size[:6].max())
+        or limits.LOW_CHEST.met(size[6:].max()),
+        "poor r wave progression": limits.R_V3_SMALL.met(r[_AT["V3"]])
+        and spec.conduction != "lbbb",
     }
     return [label for label, met in found.items() if met]
 
 
-def st_limits(spec: HeartSpec) -> np.ndarray:
-    """Least ST elevation that counts, per lead in mV, by age and sex.
-
-    Source:
-        Fourth Universal Definition of Myocardial Infarction 2018 (Thygesen et al.)
-    """
-    limit = np.full(12, 0.1)
-    young = spec.age_years is not None and spec.age_years < 40
-    limit[_V2_V3] = 0.15 if spec.sex == "female" else 0.25 if young else 0.2
-    return limit
+def _person(spec: HeartSpec) -> tuple[float, str | None]:
+    return AGE_OF_SHAPE if spec.age_years is None else spec.age_years, spec.sex
 
 
 def _side_by_side(met: np.ndarray) -> bool:
@@ -188,35 +189,38 @@ def _dialled(dial: Mapping[str, float], site: str) -> bool:
 
 
 def _infarcted(spec: HeartSpec, v: Values, site: str, raised: np.ndarray) -> bool:
-    """Q waves or ST elevation of the Fourth Universal Definition 2018 in a dialled site."""
+    """Q waves or ST elevation in a dialled site."""
     if not (_dialled(spec.scar_mv, site) or _dialled(spec.st_elevation_mv, site)):
         return False
     at = _leads(site)
     if site == "posterior":
-        tall = (v["r_mv"] > -v["s_mv"]) & (v["r_ms"] >= 40)
+        tall = (v["r_mv"] > -v["s_mv"]) & limits.R_POSTERIOR.met_by_lead(v["r_ms"])
         scar = _dialled(spec.scar_mv, site) and tall[[_AT["V1"], _AT["V2"]]].any()
-        injury = _dialled(spec.st_elevation_mv, site) and (v["st_mv"][at] <= -0.05).sum() > 1
+        injury = (
+            _dialled(spec.st_elevation_mv, site)
+            and limits.ST_DEPRESSION.met_by_lead(v["st_mv"])[at].sum() > 1
+        )
         return bool(scar or injury)
-    wide = (v["q_ms"] >= 30) & (v["q_mv"] <= -0.1)
-    wide[_V2_V3] |= ((v["q_ms"] >= 20) & (v["q_mv"] < 0))[_V2_V3]
+    wide = limits.Q_WIDE.met_by_lead(v["q_ms"]) & (v["q_mv"] <= -limits.Q_DEPTH_MV)
+    wide[_V2_V3] |= (limits.Q_V2_V3.met_by_lead(v["q_ms"]) & (v["q_mv"] < 0))[_V2_V3]
     old = _dialled(spec.scar_mv, site) and wide[at].sum() > 1
-    changed = raised | (v["t_mv"] >= TALL_T_MV)  # ST, or before it hyperacute T
+    changed = raised | limits.T_TALL.met_by_lead(v["t_mv"])  # ST, or before it hyperacute T
     acute = _dialled(spec.st_elevation_mv, site) and changed[at].sum() > 1
     return bool(old or acute)
 
 
 def _ischaemia(spec: HeartSpec, v: Values, others: set[str]) -> list[str]:
-    """ST, T and Q criteria of the Fourth Universal Definition 2018 (Thygesen et al.)."""
     secondary = spec.conduction in _SECONDARY
     st = np.minimum(v["st_mv"], v["j_mv"])
-    raised = (st >= st_limits(spec)) & (spec.conduction not in ("lbbb", "ilbbb"))
+    raised = limits.ST_ELEVATION.met_by_lead(st, *_person(spec))
+    raised &= spec.conduction not in ("lbbb", "ilbbb")
     prominent = (v["r_mv"] > -v["s_mv"]) | (v["r_mv"] >= 0.5)
-    inverted = (v["t_mv"] <= -0.1) & prominent
+    inverted = limits.T_INVERSION.met_by_lead(v["t_mv"]) & prominent
     inverted[[_AT["aVR"], _AT["V1"], _AT["III"]]] = False
-    lowered = np.maximum(v["st_mv"], v["j_mv"]) <= -0.05
+    lowered = limits.ST_DEPRESSION.met_by_lead(np.maximum(v["st_mv"], v["j_mv"]))
     lowered[_AT["aVR"]] = False
     pericarditis = spec.pr_depression_mv >= 0.04 and raised.sum() >= 4
-    early = max(spec.j_wave_mv.values(), default=0) >= 0.1
+    early = limits.NOTCH.met(max(spec.j_wave_mv.values(), default=0))
     sites = (
         [site for site in _SITES if _infarcted(spec, v, site, raised)]
         if not (pericarditis or early or spec.conduction in ("lbbb", "ilbbb"))
@@ -233,8 +237,9 @@ def _ischaemia(spec: HeartSpec, v: Values, others: set[str]) -> list[str]:
     )
     found["pericarditis"] = pericarditis
     found["early repolarisation"] = early
-    low = np.abs(v["t_mv"]) < 0.1 * v["r_mv"]
-    low &= v["r_mv"] >= 0.3  # AHA/ACCF/HRS 2009 part IV: T below a tenth of R
+    has_r = v["r_mv"] >= limits.LEAST_R_MV
+    share = np.abs(v["t_mv"]) / np.maximum(v["r_mv"], limits.LEAST_R_MV)
+    low = has_r & limits.T_LOW.met_by_lead(share)
     changed = not secondary and _side_by_side(low)
     found["nonspecific st-t abnormality"] = changed and not any(found.values())
     return [label for label, met in found.items() if met]
@@ -251,13 +256,10 @@ def _substances(spec: HeartSpec) -> list[str]:
 
 
 def _qt(spec: HeartSpec, hr_bpm: float) -> list[str]:
-    """AHA/ACCF/HRS 2009 part IV (Rautaharju et al.), with Fridericia's correction.
-
-    A wide QRS lengthens QT by itself (part IV), so it is not judged beside one.
-    """
-    if spec.qrs_ms >= 120:
+    """By Fridericia; a wide QRS lengthens QT by itself (part IV), so it is not judged there."""
+    if limits.QRS_WIDE.met(spec.qrs_ms):
         return []
     qtc = spec.qt_ms / np.cbrt(60 / hr_bpm)
-    if qtc > (450 if spec.sex == "male" else 460):
+    if limits.QTC_LONG.met(qtc, *_person(spec)):
         return ["prolonged qt interval"]
-    return ["short qt interval"] if qtc < 340 else []
+    return ["short qt interval"] * limits.QTC_SHORT.met(qtc)

@@ -8,6 +8,7 @@ so that the ventricular gradient (area of QRS plus T) is largely kept, as Wilson
 
 import json
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import radians, sqrt
 from pathlib import Path
 
@@ -98,7 +99,6 @@ _T_COURSE = np.array([0.0, 0.05, 0.35, 0.80, 1.00, 0.50])
 _ST_COURSE = np.array([1.0, 1.0, 0.90, 0.55, 0.20, 0.0])
 _ST_BEND = np.array([-0.05, 0.15, 0.30, 0.30, 0.15, 0.0])
 _SAG = np.array([0.25, 0.70, 1.00, 0.75, 0.25, 0.0])  # digoxin's scoop
-GROWTH_STEPS = 10  # by a tenth each, towards an axis that turning alone cannot reach
 # Frontal axes of P from the low atrium, and from the AV node upwards.
 LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
@@ -163,7 +163,7 @@ class _Patient:
 
 
 def _draw_patient(spec: HeartSpec, rng: np.random.Generator) -> _Patient:
-    z = np.clip(rng.standard_normal(len(_COMPONENTS)), -FARTHEST, FARTHEST)
+    z = rng.standard_normal(len(_COMPONENTS)).clip(-FARTHEST, FARTHEST)
     decades = 0.0 if spec.age_years is None else (min(max(spec.age_years, 18), 89) - 50) / 10
     male = {"male": 0.5, "female": -0.5, None: 0.0}[spec.sex]
     row = _NORMAL["mean"] + decades * _NORMAL["decade"] + male * _NORMAL["male"]
@@ -172,7 +172,8 @@ def _draw_patient(spec: HeartSpec, rng: np.random.Generator) -> _Patient:
     lead_field[2:] = spec.front_gain * lead_field[2:] @ rotate(radians(spec.rotation_deg))
     if spec.dextrocardia:
         lead_field[:, 0] *= -1
-    qrs, recovery, p = (x.reshape(-1, 3) for x in np.split(row[: _ENDS[2]], _ENDS[:2]))
+    vectors = row[: _ENDS[2]].reshape(-1, 3)
+    qrs, recovery, p = (vectors[a:b] for a, b in pairwise((0, *_ENDS // 3)))
     near = tuple(
         _draw_near(wave, spec.variation * share, rng)
         for wave, share in zip((qrs, recovery, p), NEAR, strict=True)
@@ -184,7 +185,8 @@ def _draw_near(vectors: np.ndarray, size: float, rng: np.random.Generator) -> np
     """What V1-V6 see beyond the dipole, `(bumps, 8)`; the limbs are too far away for it."""
     # Neighbouring moments of a wave come from neighbouring places.
     drawn = rng.standard_normal((len(vectors) + 1, 8))
-    near = size * np.linalg.norm(vectors, axis=1)[:, None] * (drawn[1:] + drawn[:-1]) / sqrt(2)
+    heights = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
+    near = (size / sqrt(2)) * heights * (drawn[1:] + drawn[:-1])
     near[:, :2] = 0
     return near
 
@@ -279,21 +281,21 @@ def _on_axis(
 ) -> tuple[Loop, Torso]:
     """The loop turned about z so that, with what stays, its net area lies on the axis.
 
-    Where what stays is too large for that, the loop grows a little and comes as near as it can.
-    Half of the turn is the position of the heart, which V1-V6 see less of.
+    Where no turn does it, because of what stays or what the limbs see of z, the loop gets what
+    lacks in its middle. Half of the turn is the position of the heart, which V1-V6 see less of.
     """
     if spec.axis_deg is None:
         return loop, torso
-    area, stays = loop.area, sum((one.area for one in fixed), np.zeros(3))
-    for _ in range(GROWTH_STEPS):
-        angle = torso.turn_to(area, stays, spec.axis_deg)
-        off = torso.axis(turn(angle) @ area + stays) - spec.axis_deg
-        if abs((off + 180) % 360 - 180) < 0.5:
-            break
-        loop, area = loop.times(1.1), 1.1 * area  # too small to turn what stays with it
+    stays = sum((one.area for one in fixed), np.zeros(3))
+    angle = torso.turn_to(loop.area, stays, spec.axis_deg)
+    loop = loop.turned(turn(angle))
+    course = np.sin(np.pi * loop.centres.clip(0, 1))
+    lacks = torso.missing(loop.area + stays, spec.axis_deg)
+    share = lacks / (sqrt(2 * np.pi) * loop.widths @ course)
+    loop = replace(loop, vectors=loop.vectors + np.outer(course, share))
     lead_field = torso.field.copy()
     lead_field[2:] = lead_field[2:] @ turn(-np.clip(0.5 * angle, -0.5, 0.5))
-    return loop.turned(turn(angle)), Torso(lead_field)
+    return loop, Torso(lead_field)
 
 
 def _timed(loop: Loop, torso: Torso, ms: float) -> tuple[Loop, Marks]:
@@ -495,7 +497,7 @@ def draw_heart(spec: HeartSpec, rng: np.random.Generator) -> Heart:
     patient = _draw_patient(spec, rng)
     jitter = rng.standard_normal((3, 5))
     places = [list(ORIGINS)[i] for i in rng.permutation(len(ORIGINS))[:3]]
-    lengths = np.clip(ECTOPIC_MS + ECTOPIC_SD_MS * jitter[:, 4], 128, 180)
+    lengths = (ECTOPIC_MS + ECTOPIC_SD_MS * jitter[:, 4]).clip(128, 180)
     own_place = _own_place(spec, places[0])
     if own_place is None:
         own, torso = _own_form(spec, patient)

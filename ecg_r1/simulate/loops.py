@@ -5,7 +5,7 @@ share of its peak in that lead (`EDGE`); over leads the marks follow `over_leads
 `measure`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -70,16 +70,17 @@ class Loop:
 
     def timed(self, shift: float, scale: float) -> "Loop":
         """The loop with its time t moved to `(t - shift) * scale`."""
-        return replace(self, centres=(self.centres - shift) * scale, widths=self.widths * scale)
+        centres = (self.centres - shift) * scale
+        return Loop(centres, self.widths * scale, self.vectors, self.near)
 
     def times(self, factor: float | np.ndarray) -> "Loop":
         """The loop with its vectors multiplied, by one number or one `(bumps, 1)`."""
         near = None if self.near is None else self.near * factor
-        return replace(self, vectors=self.vectors * factor, near=near)
+        return Loop(self.centres, self.widths, self.vectors * factor, near)
 
     def turned(self, rotation: np.ndarray) -> "Loop":
         """The loop with its vectors turned by a 3 x 3 rotation."""
-        return replace(self, vectors=self.vectors @ rotation.T)
+        return Loop(self.centres, self.widths, self.vectors @ rotation.T, self.near)
 
     def __add__(self, other: "Loop") -> "Loop":
         near = None
@@ -151,9 +152,10 @@ def find_marks(
     size = np.abs(vectors[:, first:] @ bumps[first:]) if first else whole
     peak, step = size.max(1), grid[1] - grid[0]
     edge = EDGE[wave] * peak
-    onset = grid[0] + step * _begin(size, edge)
-    edge = EDGE[wave] * whole.max(1) if first else edge
-    offset = grid[-1] - step * _begin(whole[:, ::-1], edge)
+    onset, offset = _ends(size, edge)
+    if first:
+        offset = _ends(whole, EDGE[wave] * whole.max(1))[1]
+    onset, offset = grid[0] + step * onset, grid[0] + step * offset
     counts = peak >= SEEN * peak.max()
     name = wave.lower()
     leads = np.empty((12, 3))
@@ -167,9 +169,12 @@ def find_marks(
     return Marks(leads, *marks)
 
 
-def _begin(size: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """Where each lead first passes its edge, in samples, between samples too."""
-    first = np.maximum((size > edge[:, None]).argmax(1), 1)
+def _ends(size: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Where each lead first and last passes its edge, `(2, leads)` in samples and between."""
+    above, n = size > edge[:, None], size.shape[1]
+    first = np.maximum(above.argmax(1), 1)
+    last = n - 1 - np.maximum(above[:, ::-1].argmax(1), 1)
+    inside, way = np.array([first, last]), np.array([[-1], [1]])
     row = np.arange(len(size))
-    after, before = size[row, first], size[row, first - 1]
-    return first - (after - edge) / np.where(after > before, after - before, 1)
+    high, low = size[row, inside], size[row, inside + way]
+    return inside + way * (high - edge) / np.where(high > low, high - low, 1)

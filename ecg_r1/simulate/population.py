@@ -32,6 +32,7 @@ _HIDING = ("LBBB", "incomplete LBBB", "WPW")
 _WIDE = (*_HIDING, "RBBB", "RBBB and LAFB", "RBBB and LPFB", "IVCD")
 _FREE_OF_P = ("left atrial abnormality", "right atrial abnormality", "pericarditis")
 SHORTEST_JT_MS = 130.0
+SHORTEST_PR_MS = 122.0  # normal from 120 on (AHA/ACCF/HRS 2009 part III); beats vary by 1
 ROOM_FOR_THREE_BPM = 72.0  # below it three PVCs may not find places in ten seconds
 
 
@@ -177,7 +178,7 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     rr_ms = 60000 / dials["hr_bpm"]
     p_ms = _within(rng, 107 + 1.5 * older, 9, 84, 119)
     pr_ms = _within(rng, (171 if male else 159) + 4 * older, 20, 112, 199)
-    pr_ms -= max(0.0, 900 - rr_ms) * 0.03
+    pr_ms = max(pr_ms - max(0.0, 900 - rr_ms) * 0.03, SHORTEST_PR_MS)
     qrs_ms = _within(rng, 87 if male else 79, 7, 66, 109)
     qtc_ms = _within(rng, (395 if male else 402) + 4 * older, 15, 356, 440)
     found = {"p_ms": p_ms, "pr_ms": pr_ms, "qrs_ms": qrs_ms} | dials
@@ -186,7 +187,8 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
         # Restitution after a short RR lengthens nothing: T must end before the next P or QRS.
         room = rr_ms - (0.35 * rr_ms if dials.get("rhythm") == "atrial fibrillation" else 20)
         qt_ms = qtc_ms * np.cbrt(rr_ms / 1000)
-        found["qt_ms"] = float(max(min(qt_ms, room), found["qrs_ms"] + SHORTEST_JT_MS))
+        shortest = min(found["qrs_ms"] + SHORTEST_JT_MS, rr_ms)
+        found["qt_ms"] = float(max(min(qt_ms, room), shortest))
     else:
         rate = dials["escape_bpm"] if dials["av_block"] == "third degree" else 45.0
         found["qt_ms"] = float(qtc_ms * np.cbrt(60 / max(rate, 45.0)))

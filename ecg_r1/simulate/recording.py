@@ -17,6 +17,7 @@ from math import ceil, cos, exp, pi
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ecg_r1.ecg import FS, MAX_FS, MIN_FS, MIN_SECONDS, ECGError
 from ecg_r1.simulate.torso import TWELVE
@@ -39,6 +40,8 @@ _TWELVE = TWELVE.astype(np.float32)
 # Slow noise is made at 62.5 Hz and drawn between.
 _BANK_SEED, _BANK, _SLOW_BANK = 20261122, 2**19, 2**18  # samples at 500 and 62.5 Hz
 _STRIDE = 8
+# What two neighbouring coarse samples give to each fine one between them.
+_LINE = np.float32([1 - np.arange(_STRIDE) / _STRIDE, np.arange(_STRIDE) / _STRIDE])
 # Wander: power falls as 1/f^4 above the corner; RMS by electrode against the dial, and the
 # spread (SD of the logarithm) of each; neighbours on the chest move together.
 _WANDER_HZ, _WANDER_CORNER_HZ = (0.07, 4.0), 0.14
@@ -172,14 +175,14 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     wander_size = _sizes(_WANDER_SIZE, _WANDER_SPREAD, spread[0])
     tremor_size = _sizes(_TREMOR_SIZE, _MUSCLE_SPREAD, spread[1])
     coarse = ceil(n / _STRIDE) + 1
-    wander, swell = (_taken(_slow_bank("wander"), coarse, rng) for _ in range(2))
+    wander, swell = (_taken(_windows("wander", coarse), rng) for _ in range(2))
     swell = np.exp(_MUSCLE_SWELL * (_MOVING_TOGETHER @ swell) - _MUSCLE_SWELL**2)
     away = chance[:9, None].astype(np.float32) - 0.5
     return _UnitNoise(
         wander=(_MOVING_TOGETHER @ wander) * wander_size,
-        muscle=_taken(_muscle_bank(), n, rng),
+        muscle=_taken(_windows("muscle", n), rng),
         muscle_size=_sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1]),
-        tremor=_taken(_slow_bank("tremor"), coarse, rng) * tremor_size,
+        tremor=_taken(_windows("tremor", coarse), rng) * tremor_size,
         swell=swell,
         mains=np.sign(away) * (0.5 + 2 * np.abs(away)),
         turn=chance[9],
@@ -187,18 +190,21 @@ def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     )
 
 
-def _taken(bank: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _taken(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Nine stretches of a bank from drawn places, each upright or upside down.
 
-    Drawing places instead of samples takes a fifth of the time.
+    Drawing places instead of samples takes a tenth of the time.
     """
-    chance = rng.random(18)
-    starts = (chance[:9] * (len(bank) - n)).astype(int).tolist()
-    out = np.empty((9, n), np.float32)
-    for row, start in enumerate(starts):
-        out[row] = bank[start : start + n]
-    out *= np.where(chance[9:] < 0.5, -1, 1).astype(np.float32)[:, None]
-    return out
+    chance = rng.random((2, 9, 1))
+    taken = windows[(chance[0, :, 0] * (len(windows) - 1)).astype(int)]
+    taken *= np.where(chance[1] < 0.5, -1, 1).astype(np.float32)
+    return taken
+
+
+@cache
+def _windows(kind: str, n: int) -> np.ndarray:
+    """Every stretch of `n` samples of a bank, without a copy."""
+    return sliding_window_view(_muscle_bank() if kind == "muscle" else _slow_bank(kind), n)
 
 
 @cache
@@ -256,10 +262,8 @@ def _electrode_noise(unit: _UnitNoise, recording: Recording) -> np.ndarray:
 
 def _between(coarse: np.ndarray) -> np.ndarray:
     """Straight lines between the coarse samples, at 500 Hz."""
-    share = np.arange(_STRIDE, dtype=np.float32) / _STRIDE
-    fine = np.diff(coarse, axis=1)[:, :, None] * share
-    fine += coarse[:, :-1, None]
-    return fine.reshape(len(coarse), -1)
+    ends = np.stack([coarse[:, :-1], coarse[:, 1:]], axis=2)
+    return (ends @ _LINE).reshape(len(coarse), -1)
 
 
 def _hum(unit: _UnitNoise, mains_hz: float) -> np.ndarray:
@@ -326,27 +330,31 @@ def _high_pass(leads: np.ndarray, corner_hz: float, fs: float) -> np.ndarray:
     """First order, so that ST sags as on a cardiograph; a step decays as exp(-2 pi fc t)."""
     # Before the record the lead is taken to have been where it is over its first seconds.
     settled = ceil(fs * max(2.0, 1 / (2 * pi * corner_hz)))
-    passed = leads - leads[:, :settled].mean(axis=1, keepdims=True)
-    passed -= _slow_part(passed, exp(-2 * pi * corner_hz / fs))
+    start = leads[:, :settled].mean(axis=1, keepdims=True)
+    passed = _without_slow(leads, start, exp(-2 * pi * corner_hz / fs))
     offset = passed.mean(axis=1, keepdims=True)
     passed -= np.rint(offset / _OFFSET_STEP_MV) * np.float32(_OFFSET_STEP_MV)
     return passed
 
 
 @cache
-def _block_filter(keep: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inside a block, what earlier samples leave at later ones and at its end; the fading."""
-    back = np.arange(_BLOCK)[:, None] - np.arange(_BLOCK)
-    inside = np.where(back > 0, (1 - keep) * keep ** (back - 1.0), 0).astype(np.float32)
-    whole = ((1 - keep) * keep ** np.arange(_BLOCK - 1, -1, -1.0)).astype(np.float32)
-    return inside, whole, (keep ** np.arange(_BLOCK)).astype(np.float32)
+def _block_filter(keep: float) -> tuple[np.ndarray, np.ndarray]:
+    """What a block's samples, and the slow part before it, give to its end and to each sample.
+
+    `(_BLOCK, 1)` and `(_BLOCK + 1, _BLOCK)`.
+    """
+    back = np.arange(_BLOCK) - np.arange(_BLOCK)[:, None]
+    inside = np.eye(_BLOCK) - np.where(back > 0, (1 - keep) * keep ** (back - 1.0), 0)
+    to_end = (1 - keep) * keep ** np.arange(_BLOCK - 1, -1, -1.0)
+    passed = np.vstack([inside, -(keep ** np.arange(_BLOCK))])
+    return to_end[:, None].astype(np.float32), passed.astype(np.float32)
 
 
-def _slow_part(leads: np.ndarray, keep: float) -> np.ndarray:
-    """What a first-order low-pass holds before each sample: `s' = keep s + (1 - keep) x`.
+def _without_slow(leads: np.ndarray, start: np.ndarray, keep: float) -> np.ndarray:
+    """`x - s` for the slow part `s' = keep s + (1 - keep) x`, which begins at `start`.
 
     By blocks, exactly: only their ends are filtered one after the other, what happens inside
-    is a product of matrices. Twice as fast as filtering all samples.
+    is a product of matrices. Three times as fast as filtering all samples.
     """
     from scipy.signal import lfilter  # noqa: PLC0415  (half a second to import)
 
@@ -355,15 +363,18 @@ def _slow_part(leads: np.ndarray, keep: float) -> np.ndarray:
     if lacking:
         leads = np.pad(leads, ((0, 0), (0, lacking)))
     x = leads.reshape(rows, -1, _BLOCK)
-    inside, whole, fading = _block_filter(keep)
-    at_end = lfilter([1.0], [1.0, -(keep**_BLOCK)], x @ whole, axis=1).astype(np.float32)
-    slow = (x.reshape(-1, _BLOCK) @ inside.T).reshape(x.shape)
-    slow[:, 1:] += at_end[:, :-1, None] * fading
-    return slow.reshape(rows, -1)[:, :n]
+    to_end, passed = _block_filter(keep)
+    past = keep**_BLOCK
+    at_end, _ = lfilter([1.0], [1.0, -past], (x @ to_end)[:, :, 0], zi=past * start)
+    before = np.concatenate([start, at_end[:, :-1]], axis=1, dtype=np.float32)[:, :, None]
+    return (np.concatenate([x, before], axis=2) @ passed).reshape(rows, -1)[:, :n]
 
 
 def _low_pass(leads: np.ndarray, corner_hz: float, fs: float) -> np.ndarray:
-    """Nearly Gaussian and without delay, -3 dB at the corner: `[a, 1 - 2a, a]`, repeated."""
+    """Nearly Gaussian and without delay, -3 dB at the corner: `[a, 1 - 2a, a]`, repeated.
+
+    In place, since writing to memory is what takes its time.
+    """
     fall = 1 - cos(2 * pi * corner_hz / fs)
     times = 1
     # Above a quarter the tap would turn the highest frequencies over.
@@ -371,8 +382,8 @@ def _low_pass(leads: np.ndarray, corner_hz: float, fs: float) -> np.ndarray:
         times += 1
     tap = np.float32((1 - 0.5 ** (0.5 / times)) / (2 * fall))
     for _ in range(times):
-        bend = np.diff(leads, axis=1) * tap
-        leads = leads.copy()
+        bend = leads[:, 1:] - leads[:, :-1]
+        bend *= tap
         leads[:, :-1] += bend
         leads[:, 1:] -= bend
     return leads

@@ -31,7 +31,7 @@ def stretches(impulses: Impulses, rr_ms: float) -> np.ndarray:
         impulses: Their times.
         rr_ms: The interval at which recovery takes its usual time.
     """
-    return np.clip((impulses.rr_before() / rr_ms) ** RESTITUTION, 0.8, 1.15)
+    return ((impulses.rr_before() / rr_ms) ** RESTITUTION).clip(0.8, 1.15)
 
 
 def render(
@@ -47,20 +47,21 @@ def render(
     sizes = (1 + T_SIZE_SD * spec.beat_variation * drawn).astype(np.float32)
     waves = rng.standard_normal((3, 2, 12))
     phases = rng.uniform(0, 2 * np.pi, 6)
+    lead_field = heart.torso.field.astype(np.float32)
     record = np.zeros((8, N_SAMPLES), np.float32)
     for number, form in enumerate(heart.forms):
         own = impulses.forms == number
         at, scale = impulses.qrs[own], scales[own]
-        lead_fields = heart.torso.field.astype(np.float32) @ moves[own]
+        lead_fields = lead_field @ moves[own]
         _lay(record, form.qrs, lead_fields, at, np.ones(len(at)))
         recovering = lead_fields * sizes[own, None, None]
         _lay(record, form.recovery + form.u, recovering, at + form.qrs_ms, scale)
     for kind, atria in enumerate(heart.atria):
         own = impulses.p_kinds == kind
         if own.any():
-            still = np.broadcast_to(heart.torso.field.astype(np.float32), (own.sum(), 8, 3))
-            _lay(record, atria.loop, still, impulses.p[own], np.ones(int(own.sum())))
-    lead_field = heart.torso.field
+            at = impulses.p[own]
+            still = np.broadcast_to(lead_field, (len(at), 8, 3))
+            _lay(record, atria.loop, still, at, np.ones(len(at)))
     if spec.rhythm == "atrial flutter":
         record += lead_field @ _flutter_waves(spec, heart.torso, impulses)
     elif spec.rhythm == "atrial fibrillation":
@@ -107,9 +108,10 @@ def _lay(
     if not seen.size:
         return
     begin = begin[seen]
-    times = (begin[:, None] + np.arange(n)) * STEP_MS - onsets[seen, None]
-    times /= scales[seen, None]
-    bumps = loop.bumps(times.astype(np.float32)).transpose(1, 0, 2)
+    first = (begin * STEP_MS - onsets[seen]).astype(np.float32)
+    times = first[:, None] + np.arange(n, dtype=np.float32) * np.float32(STEP_MS)
+    times /= scales[seen, None].astype(np.float32)
+    bumps = loop.bumps(times).transpose(1, 0, 2)
     heights = lead_fields[seen] @ loop.vectors.T.astype(np.float32)
     if loop.near is not None:
         heights = heights + loop.near.T.astype(np.float32)

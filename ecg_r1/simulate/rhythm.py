@@ -105,7 +105,7 @@ def _varied(spec: HeartSpec, chance: Chance) -> np.ndarray:
     else:
         breath = np.sin(2 * np.pi * regular * spec.breaths_per_min / 60000 + chance.breath)
         drift = np.cumsum(_taken(chance.normals, n)) / 3
-        drift -= np.linspace(drift[0], drift[-1], n)
+        drift -= drift[0] + (drift[-1] - drift[0]) / (n - 1) * np.arange(n)
         slow = 0.30 * drift + 0.27 * _taken(chance.normals[::-1], n)
         steps = 1 + spec.rr_variation * (1.15 * breath + slow)
     first = int(LEAD_IN_MS / rr)
@@ -115,7 +115,7 @@ def _varied(spec: HeartSpec, chance: Chance) -> np.ndarray:
 
 def _taken(drawn: np.ndarray, n: int) -> np.ndarray:
     """`n` of the drawn numbers, from the start again when they run out."""
-    return np.resize(drawn, n)
+    return drawn.take(np.arange(n), mode="wrap")
 
 
 def _from_atria(spec: HeartSpec, chance: Chance) -> Impulses:
@@ -138,9 +138,9 @@ def _from_atria(spec: HeartSpec, chance: Chance) -> Impulses:
 def _av_node(spec: HeartSpec, chance: Chance, n: int) -> tuple[np.ndarray, np.ndarray]:
     """PR of each P wave, and whether it is conducted."""
     delay = spec.pr_ms + PR_JITTER_MS * spec.beat_variation * _taken(chance.normals[40:], n)
-    place = (np.arange(n) + int(chance.uniforms[0] * spec.av_ratio)) % spec.av_ratio
     if spec.av_block == "none":
         return delay, np.ones(n, bool)
+    place = (np.arange(n) + int(chance.uniforms[0] * spec.av_ratio)) % spec.av_ratio
     if spec.av_block == "mobitz i":
         # Wenckebach: PR grows by ever smaller steps, 60, 30, 20 ms ...
         growth = np.concatenate([[0], np.cumsum(60.0 / np.arange(1, spec.av_ratio))])

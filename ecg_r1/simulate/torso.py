@@ -96,17 +96,30 @@ class Torso:
 
         Where what stays is too large for that, the turn that comes closest.
         """
-        i, avf = self.field[0], self.field[1] - 0.5 * self.field[0]
-        to_frontal = np.array([sqrt(3) * i, 2 * avf])
-        along = np.array([cos(radians(axis_deg)), sin(radians(axis_deg))])
-        across = np.array([-along[1], along[0]]) @ to_frontal
+        along, across = self._along_and_across(axis_deg)
         cosine = across[:2] @ area[:2]
         sine = across[:2] @ np.array([-area[1], area[0]])
         rest = across[2] * area[2] + across @ fixed
         middle = np.arctan2(sine, cosine)
         half = np.arccos(np.clip(-rest / max(np.hypot(cosine, sine), 1e-12), -1, 1))
         angles = (middle + half, middle - half)
-        return max(angles, key=lambda a: along @ to_frontal @ (turn(a) @ area + fixed))
+        return max(angles, key=lambda a: along @ (turn(a) @ area + fixed))
+
+    def missing(self, area: np.ndarray, axis_deg: float) -> np.ndarray:
+        """What a net area lacks in x and y, `(3,)`, to lie on the axis.
+
+        It keeps the size that the frontal leads see.
+        """
+        rows = np.array(self._along_and_across(axis_deg))
+        along, across = rows @ area
+        lacks = [np.hypot(along, across) - along, -across]
+        return np.append(np.linalg.solve(rows[:, :2], lacks), 0.0)
+
+    def _along_and_across(self, axis_deg: float) -> tuple[np.ndarray, np.ndarray]:
+        """Frontal leads `(3,)` that look along an axis, and at a right angle to it."""
+        i, avf = self.field[0], self.field[1] - 0.5 * self.field[0]
+        x, y = cos(radians(axis_deg)), sin(radians(axis_deg))
+        return x * sqrt(3) * i + y * 2 * avf, x * 2 * avf - y * sqrt(3) * i
 
 
 def _row(twelve: np.ndarray, lead: str) -> np.ndarray:
