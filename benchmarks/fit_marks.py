@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.measure import annotations, load
+from benchmarks.measure_ludb import annotations, load
 from ecg_r1.ecg import LEADS, ECGError
 from ecg_r1.measurement.fit import Example, example, save, train
 from ecg_r1.measurement.marks import FOLDS
