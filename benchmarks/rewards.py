@@ -1,0 +1,142 @@
+"""The three paper rewards: ours beside plain regular expressions in the same run.
+
+Run `python -m benchmarks.rewards`. One thread; readings of 7.9 thousand characters, like those
+the reference was timed on (2,100 to 2,500 completions/s for the three, see `ecg-r1.md`).
+Groups of six completions share their solution. The last line of the table is a text that makes
+a scan which restarts at each tag quadratic.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from ecg_r1.report import STEP_TITLES
+from ecg_r1.rewards import paper_diagnosis_reward, paper_evidence_reward, paper_format_reward
+from ecg_r1.rewards.paper import STEP_KEYS
+
+CHARACTERS, GROUP, COMPLETIONS, SECONDS = 7900, 6, 48, 2.0
+PHRASES = {
+    1: ("sinus rhythm", "108 bpm", "regular RR intervals"),
+    2: ("left axis deviation", "QRS 96 ms", "PR 160 ms"),
+    3: ("no voltage criteria for LVH",),
+    4: ("ST elevation", "Q waves in V1-V3", "reciprocal ST depression"),
+    5: ("QTc 470 ms", "no tented T waves"),
+    6: ("acute anterior MI",),
+}
+LABELS = "acute anterior mi; sinus tachycardia; left axis deviation"
+Columns = tuple[list[str], list[str]]
+
+
+def reading(number: int, filler: str) -> str:
+    """A reading of `CHARACTERS` characters that says two thirds of the phrases."""
+    steps = {
+        n: "; ".join(p for k, p in enumerate(phrases) if (k + n + number) % 3)
+        for n, phrases in PHRASES.items()
+    }
+    answer = LABELS if number % 2 else "sinus tachycardia"
+    bare = sum(map(len, steps.values())) + 400
+    padding = (filler * CHARACTERS)[: (CHARACTERS - bare) // len(steps)]
+    body = "\n\n".join(
+        f"**Step {n}: {STEP_TITLES[n]}**\n{padding} {steps[n]}." for n in STEP_TITLES
+    )
+    return f"<think>\n{body}\n</think>\n\nSummary.\n\n<answer>{answer}</answer>"
+
+
+def solution(number: int) -> str:
+    """The key of a group, different from the other groups'."""
+    lines = (f"{STEP_KEYS[n - 1]}: {'; '.join(p)}" for n, p in PHRASES.items())
+    listed = "\n".join(lines)
+    return (
+        f"<|key_diagnostic_evidence|>{listed}; record {number}<|/key_diagnostic_evidence|>\n"
+        f"<|answer|>{LABELS}<|/answer|>"
+    )
+
+
+def ours(completions: Sequence[str], solutions: Sequence[str]) -> list[list[float]]:
+    """Format, diagnosis and evidence as the package computes them."""
+    return [
+        paper_format_reward(completions, solution=solutions),
+        paper_diagnosis_reward(completions, solution=solutions),
+        paper_evidence_reward(completions, solution=solutions),
+    ]
+
+
+def plain(completions: Sequence[str], solutions: Sequence[str]) -> list[list[float]]:
+    """The same rewards as one writes them first, with lazy patterns and one search a phrase."""
+    pairs = list(zip(completions, solutions, strict=True))
+    return [
+        [_plain_format(c) for c in completions],
+        [_plain_diagnosis(c, s) for c, s in pairs],
+        [_plain_evidence(c, s) for c, s in pairs],
+    ]
+
+
+def _plain_format(text: str) -> float:
+    found = re.search(r"<think>(.*?)</think>", text, re.DOTALL)
+    return float(bool(found and found[1].strip()))
+
+
+def _plain_diagnosis(text: str, key: str) -> float:
+    told = re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)
+    true = re.search(r"<\|answer\|>(.*?)<\|[/\\]answer\|>", key, re.DOTALL)
+    if not (told and true):
+        return 0.0
+    a, b = ({x.strip() for x in m[1].lower().split(";") if x.strip()} for m in (told, true))
+    return len(a & b) / len(a | b) if a | b else 1.0
+
+
+def _plain_evidence(text: str, key: str) -> float:
+    flags = re.DOTALL | re.IGNORECASE
+    thought = re.search(r"<think>(.*?)</think>", text, flags)
+    tags = r"<\|key_diagnostic_evidence\|>(.*?)<\|[/\\]key_diagnostic_evidence\|>"
+    listed = re.search(tags, key, flags)
+    if not (thought and listed):
+        return 0.0
+    heading = r"\*\*Step\s+(\d+).*?(?:\*\*|:|\n)(.*?)(?=\*\*Step|\Z)"
+    steps = {int(n): body for n, body in re.findall(heading, thought[1], flags)}
+    entry = r"step_(\d+)_[a-z_]+:(.*?)(?=step_\d+|\Z)"
+    shares = []
+    for number, phrases in re.findall(entry, listed[1], flags):
+        wanted = [phrase.strip() for phrase in phrases.split(";") if phrase.strip()]
+        body = steps.get(int(number), "")
+        hits = [bool(re.search(re.escape(w), body, re.IGNORECASE)) for w in wanted]
+        if wanted:
+            shares.append(sum(hits) / len(hits))
+    return sum(shares) / len(shares) if shares else 0.0
+
+
+def rate(score: Callable[..., list[list[float]]], columns: Columns) -> float:
+    """Completions a second over about `SECONDS`."""
+    done, started = 0, time.perf_counter()
+    while time.perf_counter() - started < SECONDS or not done:
+        score(*columns)
+        done += len(columns[0])
+    return done / (time.perf_counter() - started)
+
+
+def columns(filler: str) -> Columns:
+    """A batch of readings and their solutions."""
+    groups = [n // GROUP for n in range(COMPLETIONS)]
+    return [reading(n, filler) for n in range(COMPLETIONS)], [solution(g) for g in groups]
+
+
+def main() -> None:
+    """Print the table; ours and the baseline must agree on every text."""
+    unclosed = (["<think>" * 5000], [solution(0)])
+    cases = {
+        "7.9k characters, ASCII": columns("The baseline is stable and there is no artefact. "),
+        "7.9k characters, with signs": columns(
+            "Amplitude \u2265 0.1 mV \u2013 within 60\u2013100 \u00b5s. "
+        ),
+        "5,000 unclosed tags": unclosed,
+    }
+    print(f"{'completions/s, one thread':30}{'ours':>12}{'plain regex':>14}{'ratio':>8}")
+    for name, batch in cases.items():
+        if ours(*batch) != plain(*batch):
+            raise SystemExit(f"{name}: the two disagree")
+        fast, slow = rate(ours, batch), rate(plain, batch)
+        print(f"{name:30}{fast:12,.0f}{slow:14,.1f}{fast / slow:8.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""Rewards that are hard to cheat: claims instead of substrings.
+
+The same three ideas as the paper's, over parsed claims: a denial is no finding, a number counts
+within its tolerance, what stands in the wrong step counts a quarter, what was not asked for or
+is pasted elsewhere again lowers precision, and what contradicts the measurements costs. What
+this leaves out: whether a text reads well.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, repeat
+from typing import Any
+
+from ecg_r1.claims.bands import TOLERANCE, VOLTAGE_TOLERANCE
+from ecg_r1.claims.facts import Facts
+from ecg_r1.claims.judge import judge
+from ecg_r1.claims.parse import parse_claims
+from ecg_r1.claims.schema import QUANTITIES, Claim
+from ecg_r1.claims.text import ANSWER
+from ecg_r1.corpus.evidence import STEP_KEYS
+from ecg_r1.corpus.statement import claim_from
+from ecg_r1.labels import canonical
+from ecg_r1.report import parse_report
+from ecg_r1.rewards.completions import completion_text
+from ecg_r1.rewards.paper import evidence_phrases, true_labels
+
+LONGEST = 20_000  # characters; a reading has about 3,000, and what is longer earns nothing
+WRONG_STEP = 0.25  # what a claim is worth that stands in another step than its own
+REPEATED_IN = (6, 7, 8)  # the reasoning, the summary and the answer say things again
+CONTRADICTION_COST = 2.0  # times the share of contradicted claims
+
+
+def strict_format_reward(completions: Sequence[Any], **_: Any) -> list[float]:
+    """1 for the whole grammar, once and in order, else 0.
+
+    Args:
+        completions: Strings or TRL message lists.
+
+    Example:
+        >>> strict_format_reward(["<think>Sinus rhythm.</think>"])
+        [0.0]
+    """
+    return [float(_is_well_formed(completion_text(c))) for c in completions]
+
+
+def _is_well_formed(text: str) -> bool:
+    return len(text) <= LONGEST and parse_report(text).well_formed
+
+
+def strict_diagnosis_reward(
+    completions: Sequence[Any], *, solution: Sequence[Any], **_: Any
+) -> list[float | None]:
+    """F1 of the labels in `<answer>` against those of the solution, synonyms being equal.
+
+    A label that is none of ours counts as one too many; the same label twice counts once.
+
+    Args:
+        completions: Strings or TRL message lists.
+        solution: In the reference's format, one for each completion.
+
+    Returns:
+        0 to 1 for each completion; None where the solution names no label.
+
+    Example:
+        >>> key = "<|answer|>sinus rhythm; left bundle branch block<|/answer|>"
+        >>> strict_diagnosis_reward(["<answer>LBBB; NSR</answer>"], solution=[key])
+        [1.0]
+    """
+    pairs = zip(completions, chain(solution, repeat(None)), strict=False)
+    return [_label_score(completion_text(c), key) for c, key in pairs]
+
+
+def _label_score(text: str, solution: Any) -> float | None:
+    truth = true_labels(solution) if isinstance(solution, str) else None
+    if not truth:
+        return None
+    true = {canonical(label) or label for label in truth}
+    if len(text) > LONGEST or text.count("<answer>") != 1:
+        return 0.0
+    told = {canonical(label) or label for label in parse_report(text).diagnoses}
+    return _f1(len(told & true), len(told), len(true))
+
+
+def _f1(hits: float, told: float, true: float) -> float:
+    return 2 * hits / (told + true) if told + true else 0.0
+
+
+def strict_evidence_reward(
+    completions: Sequence[Any],
+    *,
+    solution: Sequence[Any] | None = None,
+    evidence: Sequence[Any] | None = None,
+    measurements: Sequence[Any] | None = None,
+    **_: Any,
+) -> list[float | None]:
+    r"""F1 of the claims in the steps against the evidence, less for contradictions.
+
+    A claim is matched on finding and polarity, leads by their overlap, numbers within the
+    tolerance that the audit allows. It earns all in its own step, a quarter in another one;
+    said again in the reasoning or the summary it costs nothing. A claim beyond the evidence
+    counts against precision unless the measurements bear it out, and one that the measurements
+    or the evidence contradict lowers the whole.
+
+    Args:
+        completions: Strings or TRL message lists.
+        solution: In the reference's format; its phrases are parsed where `evidence` is not
+            given.
+        evidence: JSON of claims per step, as the corpus writes it.
+        measurements: JSON of what was measured: `Facts.to_json`, `Measurements.to_json`, or
+            numbers by name such as {"hr_bpm": 72}.
+
+    Returns:
+        0 to 1 for each completion; None where there is no evidence.
+
+    Example:
+        >>> key = "<|key_diagnostic_evidence|>step_5_electrolytes_qt: QTc 470 ms\n"
+        >>> text = "<think>**Step 5: Electrolytes & QT** {} ms.</think>"
+        >>> strict_evidence_reward([text.format("QTc 472"), text.format("QTc 1470")],
+        ...                        solution=[key, key])
+        [1.0, 0.0]
+    """
+    columns = (solution, evidence, measurements)
+    rows = zip(
+        completions, *(chain(column or (), repeat(None)) for column in columns), strict=False
+    )
+    return [_evidence_score(completion_text(c), *given) for c, *given in rows]
+
+
+def _evidence_score(text: str, solution: Any, evidence: Any, measured: Any) -> float | None:
+    expected = _expected(_hashable(evidence), solution if isinstance(solution, str) else None)
+    if not expected:
+        return None
+    if len(text) > LONGEST:
+        return 0.0
+    claims = _said(parse_claims(text))
+    if not claims:
+        return 0.0
+    facts = _facts(_hashable(measured))
+    recall, matched = _matched(expected, claims)
+    told = {_bare(claims[index]) for index in matched}
+    worth, wrong = sum(matched.values()), 0
+    for index, claim in enumerate(claims):
+        if index in matched or _bare(claim) in told:  # again in another step: worth nothing
+            continue
+        told.add(_bare(claim))
+        if _contradicts(claim, expected, facts):
+            wrong += 1
+        elif facts is not None and judge(claim, facts).verdict == "supported":
+            worth += 1.0
+    f1 = _harmonic(recall, worth / len(claims))
+    return f1 * max(0.0, 1 - CONTRADICTION_COST * wrong / len(claims))
+
+
+def _harmonic(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def _hashable(column: Any) -> str | None:
+    if isinstance(column, Mapping):
+        return json.dumps(column)
+    return column if isinstance(column, str) and column else None
+
+
+@lru_cache(maxsize=2048)
+def _expected(evidence: str | None, solution: str | None) -> tuple[tuple[int, Claim], ...]:
+    """(step, claim) pairs that a good reading makes."""
+    if evidence is not None:
+        steps = _json_object(evidence)
+        pairs = [
+            (number, claim_from(plain))
+            for number, key in STEP_KEYS.items()
+            for plain in steps.get(key, ())
+        ]
+    else:
+        pairs = [
+            (number, claim)
+            for number, phrases in evidence_phrases(solution or "").items()
+            for phrase in phrases
+            for claim in parse_claims(phrase)
+        ]
+    return tuple(dict.fromkeys((n, _bare(claim)) for n, claim in pairs))
+
+
+def _json_object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def _bare(claim: Claim, step: int | None = None) -> Claim:
+    """The claim without its place in a text; outside an answer a finding is a finding."""
+    kind = "finding" if claim.name in _BOTH else claim.kind
+    return Claim(
+        kind,
+        claim.name,
+        claim.polarity,
+        claim.leads,
+        claim.value,
+        claim.comparator,
+        claim.qualifier,
+        step=step,
+    )
+
+
+_BOTH = ("st elevation", "st depression", "t wave inversion")  # findings, labels in an answer
+
+
+def _said(claims: Iterable[Claim]) -> list[Claim]:
+    """Claims of the text, each once for a step that it stands in; the answer apart.
+
+    What the reasoning and the summary say again is not said twice.
+    """
+    kept: dict[Claim, Claim] = {}
+    for claim in claims:
+        if claim.step == ANSWER:
+            continue
+        kept.setdefault(_bare(claim, claim.step), claim)
+    earlier = {_bare(claim) for claim in kept if claim.step not in REPEATED_IN}
+    return [c for c in kept if c.step not in REPEATED_IN or _bare(c) not in earlier]
+
+
+def _matched(
+    expected: Sequence[tuple[int, Claim]], claims: Sequence[Claim]
+) -> tuple[float, dict[int, float]]:
+    """Recall over the evidence, and what each matching claim is worth."""
+    by_name: dict[tuple[str, str], list[int]] = {}
+    for index, claim in enumerate(claims):
+        by_name.setdefault((claim.name, claim.polarity), []).append(index)
+    worth: dict[int, float] = {}
+    total = 0.0
+    for step, wanted in expected:
+        earned = {
+            index: _likeness(wanted, claims[index]) * _place(step, claims[index].step)
+            for index in by_name.get((wanted.name, wanted.polarity), ())
+        }
+        if not earned:
+            continue
+        best = max(earned, key=earned.__getitem__)  # the others say it once too often
+        total += earned[best]
+        if earned[best]:
+            worth[best] = max(worth.get(best, 0.0), earned[best])
+    return total / len(expected), worth
+
+
+def _place(wanted: int, found: int | None) -> float:
+    return 1.0 if found == wanted else WRONG_STEP
+
+
+def _likeness(wanted: Claim, found: Claim) -> float:
+    """How far two claims of one name and polarity say the same, 0 to 1."""
+    if not _same_number(wanted, found):
+        return 0.0
+    if wanted.leads and found.leads:
+        both, either = set(wanted.leads) & set(found.leads), {*wanted.leads, *found.leads}
+        return len(both) / len(either)
+    return 0.5 if bool(wanted.leads) != bool(found.leads) and wanted.leads else 1.0
+
+
+def _middle(value: float | tuple[float, float]) -> float:
+    return sum(value) / 2 if isinstance(value, tuple) else value
+
+
+def _same_number(wanted: Claim, found: Claim) -> bool:
+    if wanted.value is None:
+        return wanted.qualifier is None or wanted.qualifier == found.qualifier
+    if found.value is None:
+        return False
+    true, told = _middle(wanted.value), _middle(found.value)
+    least, share = TOLERANCE.get(wanted.name, VOLTAGE_TOLERANCE)
+    away = abs(told - true)
+    if QUANTITIES.get(wanted.name, ("", ""))[1] == "degrees":
+        away = abs((told - true + 180) % 360 - 180)
+    # Half of what an audit forgives: evidence is to be read, not guessed.
+    return away <= max(least, share * abs(true)) / 2
+
+
+def _contradicts(
+    claim: Claim, expected: Sequence[tuple[int, Claim]], facts: Facts | None
+) -> bool:
+    if facts is not None:
+        verdict = judge(claim, facts).verdict
+        if verdict in ("supported", "contradicted"):
+            return verdict == "contradicted"
+    return any(_opposes(claim, wanted) for _, wanted in expected if wanted.name == claim.name)
+
+
+def _opposes(claim: Claim, wanted: Claim) -> bool:
+    if {claim.polarity, wanted.polarity} == {"present", "absent"}:
+        return not (claim.leads and wanted.leads) or bool(set(claim.leads) & set(wanted.leads))
+    both = claim.value is not None and wanted.value is not None
+    return both and claim.polarity == wanted.polarity and not _same_number(wanted, claim)
+
+
+@lru_cache(maxsize=2048)
+def _facts(measured: str | None) -> Facts | None:
+    """What was measured, from any of the JSON forms; None where nothing was."""
+    plain = _json_object(measured) if measured else {}
+    if not plain:
+        return None
+    if "numbers" in plain:
+        return Facts.from_json(plain)
+    numbers = {
+        name: float(value)
+        for name, value in plain.items()
+        if name in QUANTITIES and isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    leads = plain.get("leads")
+    rows = {
+        lead: {k: v for k, v in row.items() if isinstance(v, int | float)}
+        for lead, row in (leads.items() if isinstance(leads, Mapping) else ())
+        if isinstance(row, Mapping)
+    }
+    words = {name: plain[name] for name in ("p_present", "regular") if name in plain}
+    return Facts(numbers=numbers, leads=rows, words=words)
