@@ -186,6 +186,8 @@ class Claim:
             None outside the grammar.
         span: Start and end of its words in the text.
         text: Those words.
+        wrong_unit: A unit that the quantity cannot have, where the text gives its number one;
+            `value` is then None.
     """
 
     kind: Kind
@@ -198,6 +200,7 @@ class Claim:
     step: int | None = None
     span: tuple[int, int] = (0, 0)
     text: str = ""
+    wrong_unit: str | None = None
 
 
 def kind_of(name: str, *, polarity: Polarity = "present") -> Kind:

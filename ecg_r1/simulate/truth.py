@@ -82,10 +82,16 @@ class Truth:
         """QRS onset to offset of the rhythm's own beat."""
         return self.heart.forms[0].qrs_ms
 
-    @property
+    @cached_property
     def qt_ms(self) -> float:
-        """QRS onset to T offset of the rhythm's own beat at the mean rate."""
-        return self.heart.forms[0].qt_ms
+        """QRS onset to T offset, median over the rhythm's own beats in the record.
+
+        After a long interval T takes longer: in block or ectopy this is not the dialled QT.
+        """
+        form = self.heart.forms[0]
+        scales = self.scales[self._inside][self.beat_forms == 0]
+        stretch = float(np.median(scales)) if scales.size else 1.0
+        return form.qrs_ms + stretch * (form.qt_ms - form.qrs_ms)
 
     @cached_property
     def axis_deg(self) -> float:

@@ -1,0 +1,230 @@
+"""Words for findings: (names, pattern), several names where one phrase says several things."""
+
+import re
+
+_W = r"(?:[- ]?waves?)?"
+_ST = r"st(?:[- ]segments?)?"
+_IS = r"(?: is| are| was| were| appears?| remains?)?"
+_SIZE = r"(?:tall|peaked|tented|hyper-?acute|pointed|narrow-based|symmetric\w*|prominent)"
+
+FINDING_WORDS: tuple[tuple[str, str], ...] = (
+    # ST, T, U
+    (
+        "st elevation+st depression",
+        rf"{_ST} (?:elevations?|deviation)(?: ?(?:or|and|/|nor|,) ?)(?:{_ST} )?depressions?|"
+        rf"{_ST}[- ]deviations?",
+    ),
+    ("st depression+st elevation", rf"{_ST} depressions?(?: ?(?:or|and|/|nor) ?)elevations?"),
+    ("st-t changes",
+        r"st[-/ ]t(?:[- ]waves?)? (?:changes?|abnormalit\w+|alterations?)|"
+     rf"st (?:&|and) t{_W} (?:changes?|abnormalit\w+)|st[- ]changes?|t{_W} (?:changes?|"
+     r"abnormalit\w+)|repolari[sz]ation (?:changes?|abnormalit\w+|disturbances?)"),
+    ("convex st", rf"(?:convex|coved|dome[- ]shaped|domed)(?: upwards?)?(?: {_ST})?(?! elev)"),
+    ("concave st", rf"(?:concave|saddle[- ]?shaped)(?: upwards?)?(?: {_ST})?(?! elev)"),
+    ("horizontal st", rf"horizontal(?: or downsloping)?(?: {_ST})?(?=[ ,.]|$)(?! axis| heart)"),
+    ("upsloping st", rf"up-?sloping(?: {_ST})?"),
+    ("downsloping st", rf"down-?sloping(?: {_ST})?"),
+    ("concordant st change", rf"concordant {_ST}(?: \w+)?"),
+    ("reciprocal changes", rf"reciprocal(?: (?:changes?|{_ST}[- ]depressions?|depressions?))?"),
+    ("st elevation",
+        rf"(?<=st: no )elevation|{_ST}[- ]{{1,2}}elevations?|{_ST}{_IS} (?:mildly |slightly |"
+        r"markedly )?"
+     rf"(?:elevated|raised)|(?:elevated|raised) {_ST}|elevations? of (?:the )?{_ST}|ste\b|"
+     r"injury current|j[- ]point elevations?"),
+    ("st depression",
+        rf"(?<=st: no )depression|{_ST}[- ]{{1,2}}depressions?|{_ST}{_IS} (?:mildly |"
+        r"slightly |markedly )?"
+     rf"(?:depressed|lowered)|depressed {_ST}|depressions? of (?:the )?{_ST}|std\b"),
+    ("st isoelectric", rf"{_ST}{_IS} (?:isoelectric|at (?:the )?baseline|normal|unremarkable|"
+     rf"on the baseline|flat)|(?:isoelectric|normal|unremarkable) {_ST}"),
+    ("pr depression",
+        r"p[rq](?:[- ]segment)?[- ]depressions?|depressed p[rq](?:[- ]segments?)?|"
+     r"p[rq][- ]segments?(?: is| are) depressed"),
+    ("t wave inversion",
+        r"(?:(?:deep(?:ly)?|giant|symmetric\w*|asymmetric\w*|shallow|minor|slight|"
+        rf"marked),? (?:and )?){{0,3}}t{_W}[- ]inversions?|(?:inverted|negative) t{_W}\b|"
+        r"twi\b|"
+        rf"t{_W}{_IS} (?:deeply |symmetrically )?(?:inverted|negative)|"
+        rf"inversions? of (?:the )?t{_W}"),
+    ("flat t waves", rf"flat(?:tened|tening of(?: the)?)?[- ]t{_W}\b|t{_W}[- ]flattening|"
+     rf"t{_W}{_IS} (?:flat|flattened|low)|low[- ]amplitude t{_W}"),
+    ("tall t waves", rf"{_SIZE}(?:(?:,| and|-)? ?{_SIZE})* t{_W}\b|t{_W}{_IS} {_SIZE}"
+     rf"(?:(?:,| and) {_SIZE})*|t{_W}[- ]peaking|peaking of (?:the )?t{_W}"),
+    ("biphasic t waves", rf"biphasic t{_W}|t{_W}{_IS} biphasic"),
+    ("normal t waves", rf"(?:normal|upright|unremarkable) t{_W}\b|t{_W}{_IS} (?:normal|upright|"
+     rf"unremarkable)|t{_W} morphology{_IS} normal"),
+    ("u waves", r"u[- ]waves?"),
+    # QRS
+    ("strain pattern", r"(?:secondary )?(?:lv |rv |left ventricular |right ventricular )?"
+     r"strain(?:[- ]pattern| changes?)?"),
+    ("high voltage", r"(?:high|increased|large|tall)(?: (?:qrs|lv|left ventricular|precordial|"
+     r"limb[- ]lead|r[- ]wave))? (?:voltages?|amplitudes?)|(?:qrs )?voltages?"
+     rf"{_IS} (?:high|increased)"),
+    ("small q waves",
+        rf"(?:small|septal|narrow|non-?pathologic\w*|physiologic\w*|tiny) q{_W}\b"),
+    ("q waves",
+        r"(?:pathologic\w*|significant|abnormal|deep|broad|wide|infarct|"
+        r"new)? ?\bq[- ]waves?|"
+        r"pathologic\w* qs?\b"),
+    ("qs complexes", r"qs[- ](?:complex(?:es)?|pattern|waves?|deflections?)|\bqs\b"),
+    ("poor r wave progression", r"(?:poor|delayed|reduced|slow|abnormal|loss of|impaired)"
+        rf"(?: precordial)? r{_W}[- ]progression|r{_W} progression{_IS} (?:poor|delayed|"
+        r"reduced|slow|abnormal)|prwp"),
+    ("normal r progression", rf"(?:normal|good|preserved|regular)(?: precordial)? r{_W}"
+     rf"[- ]progression|r{_W}[- ]progression(?: \w+ the \w+ leads)?{_IS} (?:normal|preserved|"
+     r"good|adequate|unremarkable)"),
+    ("early transition",
+        r"early (?:precordial |r[- ]wave )?transition|counter-?clockwise rotation"),
+    ("late transition",
+        r"(?:late|delayed) (?:precordial |r[- ]wave )?transition|"
+        r"(?<!counter)(?<!counter-)clockwise rotation"),
+    ("dominant r waves",
+        rf"dominant r{_W}\b|r/s(?: ratio)?(?: in v[1-6]| is| of)* (?:>|above|over|"
+        r"greater than) ?1|"
+     rf"r{_W}{_IS} dominant"),
+    ("tall r waves", rf"(?:tall|prominent|large|high) r{_W}\b|r{_W}{_IS} tall"),
+    ("small r waves", rf"(?:small|low|tiny|absent) r{_W}\b"),
+    ("deep s waves", rf"(?:deep|prominent|large) s{_W}\b|s{_W}{_IS} deep"),
+    ("broad s waves",
+        r"(?:broad|wide|slurred|terminal)(?:,? (?:and )?(?:broad|wide|slurred|"
+        rf"terminal))* s{_W}\b|"
+     rf"s{_W}{_IS} (?:broad|slurred)"),
+    ("rsr pattern",
+        r"\br ?s ?r ?'?(?:[- ](?:pattern|complex(?:es)?|morphology|"
+        r"configuration))?(?![a-z'])|rsr'|rabbit ears|m-shaped(?: qrs)?"),
+    ("notched qrs",
+        r"(?:notch(?:ed|ing)|fragment(?:ed|ation)|slurr(?:ed|ing))(?: of)?(?: the)? (?:qrs|"
+        rf"r{_W}\b)|"
+     rf"(?:qrs|r{_W}){_IS} (?:notched|fragmented)|qrs (?:notching|fragmentation)"),
+    ("delta wave", r"delta[- ]waves?|slurred (?:qrs )?(?:upstroke|onset)|pre-?excitation wave"),
+    ("j point notching",
+        r"j[- ]point (?:notch\w*|slurr\w*)|(?:terminal qrs|end-qrs) (?:notch\w*|slurr\w*)|"
+     r"notch\w* (?:at|of) the (?:j[- ]point|end of the qrs)"),
+    ("osborn waves", r"osborn\w*(?:[- ]waves?)?|\bj[- ]waves?"),
+    ("epsilon waves", r"epsilon[- ]waves?"),
+    ("electrical alternans", r"(?:electrical|qrs) alternans"),
+    # P
+    ("terminal p negativity",
+        r"terminal (?:negativ\w+|negative (?:deflection|part|component|force))"
+        rf"(?: of (?:the )?p{_W})?|(?:deep |negative )*(?:terminal )?p[- ](?:terminal force|"
+        r"wave terminal force)|"
+        rf"p{_W} (?:with )?(?:a )?(?:deep )?(?:terminal negativ\w+|negative terminal \w+)|"
+        rf"biphasic p{_W}"),
+    ("tall p waves",
+        r"(?:tall|peaked|pointed|high)(?:,? (?:and )?(?:tall|peaked|"
+        r"pointed))* p[- ]waves?(?: (?:are|is) (?:seen|present|visible))?|"
+        rf"p[- ]waves?{_IS} (?:tall|peaked)"),
+    ("broad p waves",
+        r"(?:broad|wide|prolonged|long)(?:,? (?:and )?(?:notched|"
+        r"bifid))? p[- ]waves?(?: (?:are|is) (?:seen|present|visible))?|"
+        rf"p[- ]waves?{_IS} (?:broad|wide|prolonged)"),
+    ("notched p waves",
+        r"(?:notched|bifid|double-humped) p[- ]waves?(?: (?:are|is) (?:seen|present|"
+        rf"visible))?|p[- ]waves?{_IS} (?:notched|bifid)"),
+    ("inverted p waves",
+        r"(?:inverted|negative|retrograde) p(?:[- ]waves?|\b)(?: (?:are|is) (?:seen|present|"
+        rf"visible))?|p[- ]waves?{_IS} (?:inverted|negative|retrograde)"),
+    ("upright p waves",
+        r"(?:upright|positive) p(?:[- ]waves?|\b)(?: (?:are|is) (?:seen|present|visible))?|"
+        rf"p[- ]waves?{_IS} (?:upright|positive)"),
+    # Rhythm
+    ("dropped beats",
+        r"p[- ]waves?(?: is| are|) not (?:conducted|followed)(?: by \w+ ?\w*)?|"
+        r"p[- ]waves? fails? to conduct|(?:dropped|non-?conducted|blocked)(?: (?:qrs|"
+        r"p))?(?:[- ]?(?:beats?|waves?|complex(?:es)?))|"
+        r"intermittent(?:ly)? (?:non-?conduct\w+|dropped)|not followed by (?:a |any )?qrs|"
+        r"(?:beat|qrs(?: complex)?|qrs complex(?:es)?) (?:is|are) dropped"),
+    ("pr lengthening",
+        r"(?<=without )(?:progressive )?lengthening|"
+        r"progressive(?:ly)?(?: pr)?(?:[- ]interval)? (?:prolong\w+|"
+        r"lengthen\w+)(?: pr(?: intervals?)?)?|"
+     r"pr(?: interval)? (?:lengthens|prolongs)(?: progressively)?|lengthening (?:of the )?pr"),
+    ("av dissociation", r"(?:a-?v|atrio-?ventricular)[- ]dissociation|p[- ]waves? (?:and|are) "
+        r"(?:qrs )?(?:complexes )?(?:are )?(?:dissociated|independent|unrelated)|(?:no|any|"
+        r"without(?: any)?) relation(?:ship)? (?:between (?:the )?p|to (?:the )?(?=qrs))"),
+    ("2:1 conduction",
+        r"2 ?(?::|to|-to-) ?1 (?:a-?v )?(?:conduction|ratio|response)|"
+        r"(?<=with )2:1(?: a-?v)?(?= block)"),
+    ("3:1 conduction", r"3 ?(?::|to|-to-) ?1 (?:a-?v )?(?:conduction|ratio|response)"),
+    ("fibrillatory waves",
+        r"fibrillat(?:ory|ion)[- ](?:waves?|baseline|activity)|(?<![a-z])f[- ]waves?"),
+    ("flutter waves", r"flutter[- ]waves?|saw-?tooth(?:ed)?(?: \w+)?"),
+    ("pacing spikes",
+        r"pac(?:ing|er|emaker)[- ](?:spikes?|artefacts?|artifacts?|stimul\w+)|"
+        r"(?:ventricular|atrial) spikes?"),
+    ("grouped beating", r"group(?:ed)?[- ]beat(?:ing|s)"),
+    ("premature ventricular complexes+bigeminy",
+        r"ventricular bigemin(?:y|us|al)\b(?: pattern| rhythm)?"),
+    ("premature ventricular complexes+trigeminy",
+        r"ventricular trigemin(?:y|us|al)\b(?: pattern)?"),
+    ("premature atrial complexes+bigeminy",
+        r"(?<!supraventricular )(?:supraventricular|atrial) bigemin(?:y|us)\b"),
+    ("bigeminy", r"bigemin(?:y|us|al)\b(?: pattern| rhythm)?"),
+    ("trigeminy", r"trigemin(?:y|us|al)\b(?: pattern)?"),
+    ("couplets", r"couplets?"),
+    ("escape beats", r"escape[- ](?:beats?|complex(?:es)?|rhythm)"),
+    ("irregularly irregular rhythm",
+        r"(?:irregularly|totally|completely)[- ]irregular(?: rhythm| r-?r(?: intervals?)?)?"),
+    ("irregular rhythm",
+        r"\birregular(?:ly spaced|ity)?(?: rhythm| r-?r(?: intervals?)?)?|"
+        r"r-?r intervals?(?: \w+)? vary(?! (?:from|between) (?:about )?\d)"),
+    ("regular rhythm",
+        r"\bregular(?! (?:normal )?sinus)(?:ly spaced|ity)?(?: rhythm|"
+        r" r-?r(?: intervals?)?)?(?! r-?wave)"),
+    ("p waves",
+        r"(?:each|every|all|the)? ?qrs(?: complex(?:es)?)?(?: is|"
+        r" are)(?: not)? preceded by (?:a )?(?:\w+ )?p(?:[- ]waves?)?|"
+        r"(?<=there are )p[- ]waves?|p[- ]waves? (?:\w+ |do not |does not )?(?:precedes?|"
+        r"come before|comes before|before|in front of|ahead of|are present|is present|"
+        r"present|are seen|"
+     r"is seen|are visible|visible|followed by|identifiable|for every|with every|with each)|"
+        r"(?:consistent|clear|discernible|visible|distinct|definite|identifiable|normal|"
+        r"discrete|sinus|preceding|organi[sz]ed) p[- ]waves?|"
+        r"p[- ]waves? (?:are |is )?(?:normal|absent|not (?:visible|seen|present|identif\w+|"
+        r"discern\w+)|missing|lacking|cannot be (?:seen|identified|found))|"
+     r"(?:absent|absence of|no|without|missing|loss of|lack of)(?: any)? p[- ]waves?"),
+    ("pause", r"(?:sinus )?(?:pauses?)\b"),
+    # Quality
+    ("lead reversal",
+        r"(?:lead|electrode|cable|arm|limb)(?:[- ](?:lead|electrode|cable))?s?[- ]"
+        r"(?:reversals?|misplacements?|exchange|interchange|swap\w*|mix-?up)|(?:reversed|"
+        r"exchanged|swapped|misplaced) "
+        r"(?:arm |limb )?(?:leads?|electrodes?|cables?)|(?:leads?|electrodes?|"
+        r"cables?)(?: are| were| is)? (?:reversed|exchanged|swapped|misplaced)"),
+    ("lead off",
+        r"(?:lead|electrode)s?(?: [\w ]{0,12}?)?[- ](?:(?:is |are |may be )?off\b|"
+        r"disconnect\w+|detach\w+|lost)|flat ?line"),
+    ("baseline wander",
+        r"baseline(?:[- ](?:wander\w*|drift\w*|shift|instability|is unstable|wanders|"
+        r"drifts)| (?:sway|undulation))|"
+        r"wandering baseline|unstable baseline|stable baseline|baseline is (?:stable|"
+        r"steady)|steady baseline"),
+    ("muscle artefact",
+        r"muscle (?:tremor|noise|artefacts?|artifacts?)|(?:emg|myogenic|"
+        r"somatic)[- ](?:noise|artefacts?|artifacts?|interference|tremor)|tremor"),
+    ("mains interference",
+        r"(?:mains|power[- ]?line|a/?c|50[- ]hz|60[- ]hz|electrical|"
+        r"mains hum)[- ](?:interference|noise|hum|artefacts?|artifacts?)"),
+    ("motion artefact", r"(?:motion|movement)[- ](?:artefacts?|artifacts?)"),
+    ("clipping", r"clipp(?:ed|ing)|saturat(?:ed|ion)"),
+    ("uncalibrated",
+        r"uncalibrated|not calibrated|no calibration|calibration (?:is )?(?:missing|unknown|"
+        r"absent)"),
+    ("good quality",
+        r"(?:(?:signal|technical|recording|tracing|trace|image|overall|data) )*quality"
+        rf"(?: of (?:the|this) \w+)?{_IS}:? (?:good|adequate|excellent|acceptable|sufficient|"
+        r"satisfactory|fair|limited|poor|suboptimal|reduced|bad)|"
+        r"(?:good|adequate|excellent|acceptable|sufficient|satisfactory|poor|limited|"
+        r"suboptimal|bad)"
+        r"(?: (?:signal|technical|recording|tracing|overall|diagnostic))* quality|"
+        r"technically (?:adequate|good|satisfactory|acceptable|limited|poor|inadequate)|"
+     r"clean (?:tracing|recording|signal)"),
+    ("noise",
+        r"(?:significant |much |some |excessive |high-frequency )?(?:noise|noisy|artefacts?|"
+        r"artifacts?|interference)"),
+)  # fmt: skip
+# What these say of quality when they praise, or blame, instead.
+DENYING_WORDS = re.compile(
+    r"limited|poor|suboptimal|reduced|inadequate|bad|stable|steady|absent|absence|\bno |"
+    r"without|missing|lack|loss|not |cannot"
+)
