@@ -2,14 +2,14 @@
 
 Every length is in millimetres of paper, so that speed, gain and resolution change nothing but
 scale. What never changes between records (grid, lead names, calibration pulse, print) is drawn
-once per geometry and kept; a page is that and one image of traces, the darker pixel winning.
+once per geometry and kept; a page is that with the ink of the traces laid over it.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from ecg_r1.ecg import ECG, FS, LEADS, ECGError
 
@@ -162,7 +162,8 @@ def draw_page(
             f"a page of {page.size[0]} x {page.size[1]} pixels is too large: "
             f"lower px_per_mm ({px_per_mm}) or speed_mm_s ({speed_mm_s})"
         )
-    image = ImageChops.darker(_background(page), _traces(ecg, page, segments))
+    image = _background(page).copy()
+    image.paste((0, 0, 0), mask=_ink(ecg, page, segments))
     image.info["dpi"] = (px_per_mm * 25.4, px_per_mm * 25.4)
     return image
 
@@ -172,19 +173,19 @@ def _require(name: str, value: float, low: float, high: float, unit: str) -> Non
         raise ECGError(f"{name} must be from {low} to {high} {unit}, got {value}")
 
 
-def _traces(ecg: ECG, page: _Geometry, segments: tuple[Segment, ...]) -> Image.Image:
-    """White RGB image of the page's size with the traces in black, antialiased."""
+def _ink(ecg: ECG, page: _Geometry, segments: tuple[Segment, ...]) -> Image.Image:
+    """How much of each of the page's pixels the traces cover, 0 to 255."""
     width, height = page.size
-    mask = Image.new("L", (width * SUPERSAMPLE, height * SUPERSAMPLE), 255)
+    mask = Image.new("L", (width * SUPERSAMPLE, height * SUPERSAMPLE), 0)
     draw = ImageDraw.Draw(mask)
     pen = _pen(page)
     for segment in segments:
         for run in _runs(ecg, page, segment):
             x, y = run[0].tolist()
             # The pen touches down: a line shorter than a pixel would leave no ink.
-            draw.rectangle((x - pen // 2, y - pen // 2, x + pen // 2, y + pen // 2), fill=0)
-            draw.line(run.ravel().tolist(), fill=0, width=pen)
-    return mask.reduce(SUPERSAMPLE).convert("RGB")
+            draw.rectangle((x - pen // 2, y - pen // 2, x + pen // 2, y + pen // 2), fill=255)
+            draw.line(run.ravel().tolist(), fill=255, width=pen)
+    return mask.reduce(SUPERSAMPLE)
 
 
 def _runs(ecg: ECG, page: _Geometry, segment: Segment) -> list[np.ndarray]:
@@ -211,7 +212,7 @@ def _pen(page: _Geometry) -> int:
 @lru_cache(maxsize=4)
 def _background(page: _Geometry) -> Image.Image:
     """Paper, grid, lead names, column marks, calibration pulses and footer."""
-    image = _paper(page)
+    image = _paper(page.colour, page.size, page.px_per_mm).copy()
     draw = ImageDraw.Draw(image)
     pen = max(1, round(PEN_MM * page.px_per_mm))
     for segment in page_segments(page.layout, page.rhythm_lead):
@@ -224,17 +225,19 @@ def _background(page: _Geometry) -> Image.Image:
     return image
 
 
-def _paper(page: _Geometry) -> Image.Image:
+# Layout, gain and lead names change far more often than the paper under them.
+@lru_cache(maxsize=12)
+def _paper(colour: str, size: tuple[int, int], px_per_mm: float) -> Image.Image:
     """The millimetre grid, each pixel mixed by the share that a line covers of it."""
-    paper, thin, bold = (np.array(colour, dtype=np.float32) for colour in _PAPERS[page.colour])
-    width, height = page.size
-    pixels = np.broadcast_to(paper, (height, width, 3))
-    for colour, step_mm, line_mm in ((thin, 1.0, _THIN_MM), (bold, 5.0, _BOLD_MM)):
-        columns = _line_cover(width, step_mm * page.px_per_mm, line_mm * page.px_per_mm)
-        rows = _line_cover(height, step_mm * page.px_per_mm, line_mm * page.px_per_mm)
-        cover = 1 - np.outer(1 - rows, 1 - columns)[:, :, None].astype(np.float32)
-        pixels = pixels + cover * (colour - pixels)
-    return Image.fromarray(np.rint(pixels).astype(np.uint8))
+    paper, thin, bold = _PAPERS[colour]
+    width, height = size
+    image = Image.new("RGB", size, paper)
+    for ink, step_mm, line_mm in ((thin, 1.0, _THIN_MM), (bold, 5.0, _BOLD_MM)):
+        columns = _line_cover(width, step_mm * px_per_mm, line_mm * px_per_mm)
+        rows = _line_cover(height, step_mm * px_per_mm, line_mm * px_per_mm)
+        cover = np.rint(255 * (1 - np.outer(1 - rows, 1 - columns))).astype(np.uint8)
+        image.paste(ink, mask=Image.fromarray(cover))
+    return image
 
 
 def _line_cover(n_pixels: int, step: float, line: float) -> np.ndarray:
@@ -282,14 +285,19 @@ def _print_footer(draw: ImageDraw.ImageDraw, page: _Geometry) -> None:
     font = _font(page, 3.4)
     room = page.size[0] - 2 * RIGHT_MM * page.px_per_mm
     if font.getlength(text) > room:  # slow paper is narrow, and the warning must not be cut off
-        font = ImageFont.load_default(font.size * room / font.getlength(text))
+        font = _load_font(font.size * room / font.getlength(text))
     x_mm = LEFT_MM if LEFT_MM * page.px_per_mm + font.getlength(text) < room else RIGHT_MM
     draw.text(_pixels(page, x_mm, HEIGHT_MM - 3), text, fill=(0, 0, 0), font=font, anchor="ls")
 
 
 def _font(page: _Geometry, height_mm: float) -> ImageFont.FreeTypeFont:
     # 10 pixels is where Pillow's own font stops being readable.
-    return ImageFont.load_default(max(10.0, height_mm * page.px_per_mm))
+    return _load_font(max(10.0, height_mm * page.px_per_mm))
+
+
+@lru_cache(maxsize=32)
+def _load_font(size: float) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
 
 
 def _pixels(page: _Geometry, x_mm: float, y_mm: float) -> tuple[float, float]:

@@ -14,6 +14,15 @@ STEP_TITLES = {
     5: "Electrolytes & QT",
     6: "Final Medical Reasoning",
 }
+# The paper's conversation around a reading.
+SYSTEM_PROMPT = (
+    "You are a helpful, harmless clinical ECG assistant. "
+    "Provide concise, evidence-based interpretations."
+)
+QUESTION = (
+    "Interpret the provided ECG image, identify key features and abnormalities in each lead, "
+    "and generate a clinical diagnosis that is supported by the observed evidence."
+)
 TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 # No two neighbouring repeats can match the same character, which keeps the scan linear.
 _HEADING = re.compile(r"\*\*Step[ \t]+([0-9]{1,2})[ \t]*:([^*\n]*)\*\*", re.IGNORECASE)

@@ -1,7 +1,6 @@
 """The instruction data: numbers from the measurements, answers from the labels."""
 
 import csv
-import json
 import shutil
 from dataclasses import replace
 
@@ -9,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecg_r1 import corpus
 from ecg_r1.corpus import (
     GAP,
     UNCALIBRATED,
@@ -23,6 +21,7 @@ from ecg_r1.corpus import (
     unpack_signal,
     write_report,
 )
+from ecg_r1.corpus import record as record_module
 from ecg_r1.ecg import ECG, LEADS, ECGError
 from ecg_r1.measurement import Measurements
 from ecg_r1.protocol import apply_protocol
@@ -202,30 +201,14 @@ def test_a_folder_that_is_no_ptbxl_is_refused(tmp_path):
     [(61, 59, "sinus bradycardia"), (99, 101, "sinus tachycardia"), (62, 61, "sinus rhythm")],
 )
 def test_stretching_over_a_limit_changes_the_sinus_label(before, after, expected):
-    assert corpus._relabel(("sinus rhythm", "normal ecg"), before, after)[0] == expected
+    assert record_module.relabel(("sinus rhythm", "normal ecg"), before, after)[0] == expected
 
 
 def test_a_record_with_gaps_is_not_stretched():
     signal = np.zeros((12, 5000), np.float32)
     signal[2, 100:200] = np.nan
     with pytest.raises(ECGError, match=r"a\.hea has gaps"):
-        corpus._stretch(ECG(signal, "a.hea"), Task("ptbxl", "a", variant=1))
-
-
-def test_a_record_that_fails_leaves_a_line_with_its_reason(tmp_path, monkeypatch):
-    def fail(task):
-        if task.record == "1":
-            raise ECGError("lead V3 is missing")
-        return {"id": task.sample_id}
-
-    monkeypatch.setattr(corpus, "make_row", fail)
-    rejects = tmp_path / "rejects.jsonl"
-    kept = list(corpus.rows(simulated_tasks(3), rejects))
-    assert [row["id"] for row in kept] == ["simulated/0/0", "simulated/2/0"]
-    assert json.loads(rejects.read_text()) == {
-        "id": "simulated/1/0",
-        "reason": "lead V3 is missing",
-    }
+        record_module.stretch(ECG(signal, "a.hea"), Task("ptbxl", "a", variant=1))
 
 
 def test_real_records_answer_with_their_labels_and_stretched_ones_move_in_time(shared):
