@@ -1,7 +1,8 @@
 """What goes into the model: prompts, placeholders, the signal's tensor, the page's patches."""
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,12 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.processing_utils import ProcessorMixin
 from transformers.utils import cached_file
 
-from ecg_r1.dropout import ENVIRONMENTS
+from ecg_r1.dropout import ENVIRONMENTS, TAGS
 from ecg_r1.ecg import ECG, LEADS
-from ecg_r1.inputs import on_white_paper
 from ecg_r1.model import ECGR1Config
+from ecg_r1.pictures import on_white_paper
+from ecg_r1.report import QUESTION, SYSTEM_PROMPT
 
-SYSTEM_PROMPT = (
-    "You are a helpful, harmless clinical ECG assistant. "
-    "Provide concise, evidence-based interpretations."
-)
-QUESTION = (
-    "Interpret the provided ECG image, identify key features and abnormalities in each lead, "
-    "and generate a clinical diagnosis that is supported by the observed evidence."
-)
 ECG_PAD, ECG_START, ECG_END = "<|ecg_pad|>", "<|ecg_start|>", "<|ecg_end|>"
 IMAGE_PAD, IMAGE_START, IMAGE_END = "<|image_pad|>", "<|vision_start|>", "<|vision_end|>"
 INPUT_TOKENS = (ECG_PAD, ECG_START, ECG_END, IMAGE_PAD, IMAGE_START, IMAGE_END)
@@ -122,11 +116,11 @@ class ECGR1Processor(ProcessorMixin):
         Args:
             pretrained_model_name_or_path: Folder or hub id.
             kwargs: Hub options such as `revision` and `local_files_only`; `settings` replaces
-                what the checkpoint says.
+                what the checkpoint says, `tokenizer` its tokenizer.
         """
-        settings = kwargs.pop("settings", None)
+        settings, tokenizer = kwargs.pop("settings", None), kwargs.pop("tokenizer", None)
         name = str(pretrained_model_name_or_path)
-        tokenizer = AutoTokenizer.from_pretrained(name, **kwargs)
+        tokenizer = tokenizer or AutoTokenizer.from_pretrained(name, **kwargs)
         found = cached_file(
             name, "processor_config.json", _raise_exceptions_for_missing_entries=False, **kwargs
         )
@@ -153,6 +147,8 @@ class ECGR1Processor(ProcessorMixin):
         images: Sequence[Image.Image] = (),
         answers: Sequence[str] | None = None,
         unlearned: Sequence[Sequence[Sequence[int]]] | None = None,
+        grids: Sequence[Sequence[int]] = (),
+        conversations: Sequence[Sequence[Mapping[str, str]]] | None = None,
     ) -> BatchFeature:
         """Tensors for a batch.
 
@@ -164,6 +160,12 @@ class ECGR1Processor(ProcessorMixin):
             answers: Texts to learn, for training; padding is then on the right and `labels`
                 are returned. Without them it is on the left, as generation needs.
             unlearned: For each answer, spans (first character, end) that get no loss.
+            grids: Instead of `images`, patches (1, down, across) of pages that were encoded
+                before; then neither pages nor signals are read.
+            conversations: For each sample that has words of its own, its turns (`role`,
+                `content`) with "<ecg>" and "<image>" where its inputs stand, instead of the
+                settings' question and of `answers`; empty for the others. Every assistant's
+                turn is learned.
 
         Returns:
             `input_ids`, `attention_mask`, `mm_token_type_ids` `(batch, tokens)`, and where the
@@ -172,43 +174,82 @@ class ECGR1Processor(ProcessorMixin):
         Raises:
             ValueError: If the inputs do not match the environments.
         """
-        _check_counts(environments, ecgs, images)
+        if not grids:
+            _check_counts(environments, ecgs, images)
         batch: dict[str, torch.Tensor] = {}
-        grids: list[int] = []
         if images:
             seen = self.image_processor(
                 [on_white_paper(i) for i in images], return_tensors="pt"
             )
             batch |= {"pixel_values": seen["pixel_values"]}
             batch |= {"image_grid_thw": seen["image_grid_thw"]}
-            grids = (
-                seen["image_grid_thw"].prod(-1) // self.image_processor.merge_size**2
-            ).tolist()
+            grids = seen["image_grid_thw"].tolist()
         if ecgs:
             batch["ecg_values"] = torch.from_numpy(np.stack(ecgs))
-        counts = iter(grids)
-        prompts = [
-            _ids(self.tokenizer, self._prompt_text(e, next(counts) if "image" in e else 0))
-            for e in environments
-        ]
+        merged = self.image_processor.merge_size**2
+        counts = iter([math.prod(grid) // merged for grid in grids])
+        n_image = [next(counts) if "image" in e else 0 for e in environments]
         if answers is None:
+            prompts = [
+                _ids(self.tokenizer, self._prompt_text(e, n))
+                for e, n in zip(environments, n_image, strict=True)
+            ]
             return BatchFeature(batch | self._pad(prompts))
+        turns = conversations or [()] * len(answers)
         spans = unlearned or [()] * len(answers)
-        tails = [self._answer(a, s) for a, s in zip(answers, spans, strict=True)]
-        return BatchFeature(batch | self._pad(prompts, tails))
+        whole = [
+            self._conversation(turn, n) if turn else self._reading(e, n, answer, span)
+            for turn, e, n, answer, span in zip(
+                turns, environments, n_image, answers, spans, strict=True
+            )
+        ]
+        return BatchFeature(batch | self._pad(*zip(*whole, strict=True)))
 
     def _prompt_text(self, environment: str, image_tokens: int) -> str:
-        settings = self.prompt
-        inputs = {
-            "signal": ECG_START + ECG_PAD * settings.ecg_tokens + ECG_END,
-            "image": IMAGE_START + IMAGE_PAD * image_tokens + IMAGE_END,
-        }
-        shown = "".join(inputs[name] for name in environment.split("+"))
+        settings, inputs = self.prompt, self._placeholders(image_tokens)
+        shown = "".join(inputs[TAGS[name]] for name in environment.split("+"))
         return (
             f"<|im_start|>system\n{settings.system}<|im_end|>\n"
             f"<|im_start|>user\n{shown}\n{settings.question}<|im_end|>\n"
             "<|im_start|>assistant\n"
         )
+
+    def _placeholders(self, image_tokens: int) -> dict[str, str]:
+        """What a tag of the text becomes."""
+        return {
+            TAGS["signal"]: ECG_START + ECG_PAD * self.prompt.ecg_tokens + ECG_END,
+            TAGS["image"]: IMAGE_START + IMAGE_PAD * image_tokens + IMAGE_END,
+        }
+
+    def _reading(
+        self, environment: str, image_tokens: int, answer: str, unlearned: Sequence
+    ) -> tuple[list[int], list[int]]:
+        """Token ids and labels of the settings' prompt and an answer."""
+        prompt = _ids(self.tokenizer, self._prompt_text(environment, image_tokens))
+        ids, labels = self._answer(answer, unlearned)
+        return prompt + ids, [NO_LOSS] * len(prompt) + labels
+
+    def _conversation(
+        self, turns: Sequence[Mapping[str, str]], image_tokens: int
+    ) -> tuple[list[int], list[int]]:
+        """Token ids and labels of a sample with words of its own."""
+        ids, labels = [], []
+        if turns[0]["role"] != "system":
+            turns = [{"role": "system", "content": self.prompt.system}, *turns]
+        for turn in turns:
+            text = turn["content"]
+            learned = turn["role"] == "assistant"
+            if not learned:
+                for tag, tokens in self._placeholders(image_tokens).items():
+                    text = text.replace(tag, tokens)
+            opening = _ids(self.tokenizer, f"<|im_start|>{turn['role']}\n")
+            words = _ids(self.tokenizer, f"{text}<|im_end|>")
+            closing = _ids(self.tokenizer, "\n") if turn is not turns[-1] else []
+            ids += opening + words + closing
+            labels += [NO_LOSS] * len(opening)
+            labels += words if learned else [NO_LOSS] * len(words)
+            labels += [NO_LOSS] * len(closing)
+        return ids, labels
 
     def _answer(self, answer: str, unlearned: Sequence[Sequence[int]]) -> tuple[list, list]:
         """Token ids of an answer and its labels."""
@@ -224,16 +265,13 @@ class ECGR1Processor(ProcessorMixin):
         return told["input_ids"], labels
 
     def _pad(
-        self, prompts: list[list[int]], tails: list[tuple[list, list]] | None = None
+        self, rows: Sequence[list[int]], learned: Sequence[list[int]] | None = None
     ) -> dict[str, torch.Tensor]:
-        rows = [
-            p + t for p, (t, _) in zip(prompts, tails or [([], [])] * len(prompts), strict=True)
-        ]
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), self.tokenizer.pad_token_id)
         mask = torch.zeros_like(ids)
         for i, row in enumerate(rows):
-            start = 0 if tails else width - len(row)
+            start = 0 if learned else width - len(row)
             ids[i, start : start + len(row)] = torch.tensor(row)
             mask[i, start : start + len(row)] = 1
         out = {
@@ -241,11 +279,11 @@ class ECGR1Processor(ProcessorMixin):
             "attention_mask": mask,
             "mm_token_type_ids": (ids == self.image_token_id).int(),
         }
-        if tails is None:
+        if learned is None:
             return out
         labels = torch.full_like(ids, NO_LOSS)
-        for i, (prompt, (_, learned)) in enumerate(zip(prompts, tails, strict=True)):
-            labels[i, len(prompt) : len(prompt) + len(learned)] = torch.tensor(learned)
+        for i, row in enumerate(learned):
+            labels[i, : len(row)] = torch.tensor(row)
         return out | {"labels": labels}
 
 

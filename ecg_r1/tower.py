@@ -217,3 +217,16 @@ def init_tower_parameters(module: nn.Module, std: float) -> None:
     elif isinstance(module, _Attention):
         init.normal_(module.in_proj_weight, std=std)
         init.zeros_(module.in_proj_bias)
+
+
+def is_untrained(tower: ECGTower) -> bool:
+    """Whether all blocks are as initialised: norms of ones, biases of zeros.
+
+    That is how a tower looks whose weights were lost on the way, whatever its other weights.
+    """
+    blocks = tower.transformer.resblocks
+    scales = [norm.weight for block in blocks for norm in (block.ln_1, block.ln_2)]
+    shifts = [block.mlp.c_fc.bias for block in blocks]
+    return all(bool((w == 1).all()) for w in scales) and all(
+        bool((b == 0).all()) for b in shifts
+    )

@@ -5,57 +5,119 @@ import json
 import platform
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ecg_r1 import DISCLAIMER
-from ecg_r1.corpus import Task, build_corpus, ptbxl_tasks, simulated_tasks
+from ecg_r1.coca import pretrain_coca
+from ecg_r1.corpus import (
+    Plant,
+    RowMaker,
+    Task,
+    build_corpus,
+    load_corpus,
+    simulated_tasks,
+    tasks_named,
+)
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate import read_rows, summarise
 from ecg_r1.loading import load_model
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.nano import new_nano
-from ecg_r1.pretrain import PretrainConfig, pretrain
+from ecg_r1.pretrain import PretrainConfig, load_part, pretrain, teach
 from ecg_r1.processing import ECGR1Processor
-from ecg_r1.sft import SFTConfig, freeze_encoders, train_sft
+from ecg_r1.sft.config import SFTConfig
+from ecg_r1.sft.features import encode_rows
+from ecg_r1.sft.parts import freeze_encoders
+from ecg_r1.sft.run import train_sft
 
-STAGES = ("corpus", "tower", "vision", "sft", "report")
+STAGES = ("corpus", "tower", "vision", "features", "sft", "report")
 TOKENIZER_TEXTS = 4000
-TOWER_RUN = PretrainConfig("tower", steps=2200)
-VISION_RUN = PretrainConfig("vision", steps=1100)
-SFT_RUN = SFTConfig(steps=1200)
 CHOOSING_SEED = 1_000_000  # far from the seeds that train
+TOWER_RUN = PretrainConfig("tower", steps=7000, real_share=0.6, rare_most=3)
+VISION_RUN = PretrainConfig("vision", steps=3500, real_share=0.6, rare_most=3, distil=0.5)
+# On kept features a batch is made in no time, so that no worker takes a core from the decoder.
+SFT_RUN = SFTConfig(
+    steps=3600, real_share=0.65, rare_most=3, label_weight=4.0, sample_steps=300, workers=0
+)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Sizes of a run; the defaults made the shipped checkpoint."""
+    """The second version of nano; every choice that a run makes is here.
 
-    simulated: int = 5000
-    choosing: int = 200  # simulated records that are never trained on
-    ptbxl_variants: int = 3
-    uncalibrated_variants: int = 1
+    The steps fit into about 150 minutes on two quiet cores (README, "Train").
+
+    Attributes:
+        simulated: Simulated records to train on.
+        choosing: Simulated records that are never trained on.
+        variants: Copies of each calibrated real training record, stretched in time by a few
+            per cent.
+        uncalibrated_variants: The same for folders named `ptbxl_z`.
+        tower_method: "supervised" (waves, intervals, amplitudes, labels) or "contrastive"
+            (captions); `python -m ecg_r1 tower compare` decides.
+        tower: The tower's run.
+        vision: The vision part's run; `distil` has it learn from the tower's heads as well.
+        feature_variants: Augmented variants of each record that SFT draws from, encoded once.
+        sft: The run of fine-tuning.
+        seed: Of the corpus, the tokenizer's texts and the first weights.
+        processes: That make the corpus.
+    """
+
+    simulated: int = 6000
+    choosing: int = 200
+    variants: int = 2
+    uncalibrated_variants: int = 0
+    tower_method: str = "supervised"
     tower: PretrainConfig = TOWER_RUN
     vision: PretrainConfig = VISION_RUN
+    feature_variants: int = 3
     sft: SFTConfig = SFT_RUN
     seed: int = 0
     processes: int = 2
 
 
 def tasks_of(folders: Sequence[Path], recipe: Recipe) -> list[Task]:
-    """What the corpus is made from: simulated records, and PTB-XL folders when given."""
+    """What the corpus is made from: simulated records, and those of folders when given.
+
+    Args:
+        folders: PTB-XL (`ptbxl_database.csv`), LUDB (`ludb.csv`) or CinC 2020 and 2021 as
+            PhysioNet lays them out; known by what is in them.
+        recipe: How many simulated records, and how many copies of real ones.
+
+    Raises:
+        ECGError: If a folder is none of them.
+    """
     tasks = simulated_tasks(recipe.simulated)
     for folder in folders:
-        raw = folder.name == "ptbxl"
-        variants = recipe.ptbxl_variants if raw else recipe.uncalibrated_variants
-        tasks += ptbxl_tasks(folder, variants=variants)
+        uncalibrated = folder.name == "ptbxl_z"
+        variants = recipe.uncalibrated_variants if uncalibrated else recipe.variants
+        for task in tasks_named(f"{_kind(folder)}:{folder}"):
+            if task.problem:
+                continue
+            copies = variants if task.split == "train" else 0
+            tasks += [replace(task, variant=variant) for variant in range(copies + 1)]
     tasks += simulated_tasks(recipe.choosing, first_seed=CHOOSING_SEED, split="choose")
     random.Random(recipe.seed).shuffle(tasks)  # the tokenizer learns from the first ones
     return tasks
+
+
+def _kind(folder: Path) -> str:
+    """The source that reads a folder."""
+    for kind, sign in (("ptbxl", "ptbxl_database.csv"), ("ludb", "ludb.csv")):
+        if (folder / sign).is_file():
+            return kind
+    if any(folder.rglob("*.hea")):
+        return "cinc"
+    raise ECGError(
+        f"{folder} is no PTB-XL (ptbxl_database.csv), no LUDB (ludb.csv) and holds no WFDB "
+        "records as CinC does: give folders as PhysioNet lays them out"
+    )
 
 
 def train_nano(
@@ -64,41 +126,92 @@ def train_nano(
     """Run stages of the recipe; each resumes where a cut run left it.
 
     Args:
-        folders: PTB-XL folders; none trains on simulated ECGs alone.
+        folders: Real ECGs, see `tasks_of`; none trains on simulated ECGs alone.
         out: Keeps every stage's results; the finished checkpoint is `out/nano`.
         recipe: Sizes.
-        stages: Some of `STAGES`, in order. "tower" and "vision" need only the corpus.
+        stages: Some of `STAGES`, in order. "tower" needs only the corpus, and so does "vision"
+            unless it learns from the tower's heads.
+
+    Raises:
+        ECGError: If the folder was made from other records or an earlier stage is missing.
     """
     rows = _corpus(folders, out, recipe)
-    training = rows.filter(lambda split: split == "train", input_columns="split")
+    training = rows.filter(_trained_on, input_columns="split")
     model, processor = new_nano(training[:TOKENIZER_TEXTS]["text"], recipe.seed)
-    for part in ("tower", "vision"):
-        if part in stages:
-            config = getattr(recipe, part)
-            _log(pretrain(model, processor, training, out, config), out / f"{part}.jsonl")
-    if "sft" in stages:
+    if torch.cuda.is_available():
+        model.to("cuda")
+    if "tower" in stages:
+        method = {"supervised": pretrain, "contrastive": pretrain_coca}[recipe.tower_method]
+        _log(method(model, processor, training, out, recipe.tower), out / "tower.jsonl")
+    if "vision" in stages:
+        teacher = _teacher(model, processor, training, out) if _taught(recipe) else None
+        said = pretrain(model, processor, training, out, recipe.vision, teacher)
+        _log(said, out / "vision.jsonl")
+    if {"features", "sft"} & set(stages):
         load_encoders(model, out)
         freeze_encoders(model)
-        told = train_sft(model, processor, training, out / "sft", recipe.sft)
+        features = encode_rows(
+            model,
+            processor,
+            training,
+            out / "features",
+            variants=recipe.feature_variants,
+            seed=recipe.seed,
+        )
+    if "sft" in stages:
+        told = train_sft(model, processor, training, out / "sft", recipe.sft, features=features)
         (out / "sft.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
         export(model, processor, out / "nano")
     if "report" in stages:
         _report(rows, out, recipe)
 
 
-def _corpus(folders: Sequence[Path], out: Path, recipe: Recipe) -> Any:
-    from datasets import load_from_disk  # noqa: PLC0415  an extra that reading needs not
+def _trained_on(split: str) -> bool:
+    return split == "train"
 
-    saved, key_file = out / "corpus" / "saved", out / "corpus" / "made_from.txt"
+
+def _taught(recipe: Recipe) -> bool:
+    return recipe.vision.distil > 0 and recipe.tower_method == "supervised"
+
+
+def _teacher(
+    model: ECGR1ForConditionalGeneration, processor: ECGR1Processor, rows: Any, out: Path
+) -> dict[str, Any]:
+    """What the trained tower's heads say of each row, computed once."""
+    if not (out / "tower.pt").is_file():
+        raise ECGError(
+            f"{out} holds no tower.pt, whose heads teach: run the stage 'tower' first"
+        )
+    file = out / "teacher.npz"
+    if not file.is_file():
+        heads = load_part(model, out, "tower")
+        beside = out / "teacher.part.npz"
+        np.savez(beside, **teach(model, heads, processor, rows))
+        beside.replace(file)
+    with np.load(file) as told:
+        taught = dict(told)
+    if len(taught["numbers"]) != len(rows):
+        raise ECGError(
+            f"{file} is about {len(taught['numbers'])} rows, not {len(rows)}: delete it"
+        )
+    return taught
+
+
+def _corpus(folders: Sequence[Path], out: Path, recipe: Recipe) -> Any:
+    folder = out / "corpus"
+    key_file, done = folder / "made_from.txt", folder / "done.txt"
     tasks = tasks_of(folders, recipe)
     key = hashlib.sha256(repr(tasks).encode()).hexdigest()
-    if not key_file.is_file():  # written last, so that a cut run leaves no half corpus
-        rows = build_corpus(tasks, out / "corpus", processes=recipe.processes)
-        rows.save_to_disk(saved)
+    if not key_file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
         key_file.write_text(key, encoding="utf-8")
     if key_file.read_text(encoding="utf-8") != key:
-        raise ECGError(f"{saved} was made from other records: choose another folder for --out")
-    return load_from_disk(saved)
+        raise ECGError(f"{folder} was made from other records: choose another folder for --out")
+    if not done.is_file():  # written last; a cut run goes on with what was made
+        maker = RowMaker(recipe.seed, pages="nano", writer="plain")
+        build_corpus(tasks, folder, maker=maker, plant=Plant(recipe.processes))
+        done.write_text(key, encoding="utf-8")
+    return load_corpus(folder)
 
 
 def _log(reports: Any, file: Path) -> None:
@@ -113,16 +226,14 @@ def load_encoders(model: ECGR1ForConditionalGeneration, folder: Path) -> None:
     """Put the pretrained tower and vision blocks into `model` and check that they are there.
 
     Raises:
+        ECGError: If one was not trained yet.
         RuntimeError: If a tensor of the encoder is missing from the state.
         ValueError: If a tensor is another one after loading.
     """
-    for part, encoder in (("tower", model.model.ecg_tower), ("vision", model.model.visual)):
-        state = torch.load(folder / f"{part}.pt", weights_only=True)["trained"]
-        own = {k.removeprefix("encoder."): v for k, v in state.items() if "encoder." in k}
-        encoder.load_state_dict(own)
-        for name, value in encoder.state_dict().items():
-            if not torch.equal(value, own[name]):
-                raise ValueError(f"{part}: tensor {name} differs from its source after loading")
+    for part in ("tower", "vision"):
+        if not (folder / f"{part}.pt").is_file():
+            raise ECGError(f"{folder} holds no {part}.pt: run the stage {part!r} first")
+        load_part(model, folder, part)
 
 
 def export(
@@ -249,16 +360,18 @@ six steps from the signal, from an image of the page, or from both.
 
 Simulated ECGs are ours; PTB-XL (Wagner et al. 2020, CC BY 4.0) is split by patient: folds 1-6
 train, fold 7 chooses, fold 8 reports. Folder `ptbxl` holds raw records, `ptbxl_z` uncalibrated
-ones, from which neither voltages nor ST levels are learned. A number in a training text is what
+ones, from which neither voltages nor ST levels are learned. `ludb` is LUDB (Kalyakulina et al.
+2020, ODC-By 1.0), `cinc` the PhysioNet/CinC challenges (Reyna et al. 2021, CC BY 4.0). A number in a training text is what
 `ecg_r1.measure` measures; a label is the data set's, or what was dialled in the simulator.
 Copies of a training record are stretched in time by up to 6 %.
 
 ## How
 
-1. Tower and vision encoder alone, supervised by waves, intervals, amplitudes and labels:
+1. Tower and vision encoder alone, supervised by waves, intervals, amplitudes and labels, the
+   vision encoder also by what the tower's heads say of the same record:
    {recipe["tower"]["steps"]} and {recipe["vision"]["steps"]} steps of {recipe["tower"]["batch_size"]} records, {minutes["tower"]} and {minutes["vision"]} minutes.
 2. Fine-tuning with Interleaved Modality Dropout ({recipe["sft"]["dropout"]["p_drop"]} / {recipe["sft"]["dropout"]["p_swap"]}, once per sample),
-   encoders frozen: {recipe["sft"]["steps"]} steps of {recipe["sft"]["batch_size"]} samples, {sft["minutes"]} minutes, loss {sft["first_loss"]:.2f} to {sft["last_loss"]:.2f}. Shown: {shown}.
+   encoders frozen and run once for {recipe["feature_variants"]} variants of each record: {recipe["sft"]["steps"]} steps of {recipe["sft"]["batch_size"]} samples, {sft["minutes"]} minutes, loss {sft["first_loss"]:.2f} to {sft["last_loss"]:.2f}. Shown: {shown}.
 
 Machine: {run["machine"]}. torch {run["versions"]["torch"]}, transformers {run["versions"]["transformers"]}. The command:
 `python -m ecg_r1 train nano --data FOLDERS`. {run["notes"]}

@@ -9,19 +9,27 @@ import pytest
 import torch
 
 from ecg_r1 import interpret, load_model
-from ecg_r1.corpus import row_ecg
+from ecg_r1.augment import jitter_page
+from ecg_r1.coca import CAPTION_WEIGHT, coca_losses, pretrain_coca
+from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
-from ecg_r1.nano import new_nano
+from ecg_r1.nano import nano_processor, new_nano, page_patches, pixel_values, train_tokenizer
 from ecg_r1.pretrain import (
     PretrainConfig,
     _replace,
+    load_part,
+    losses,
     number_targets,
     page_waves,
     pretrain,
+    rarity,
+    sampling_weights,
+    teach,
     wave_bins,
 )
+from ecg_r1.probe import compare_towers, probe
 from ecg_r1.sft import SFTConfig
-from ecg_r1.train import Recipe, load_encoders, model_card, train_nano
+from ecg_r1.train import Recipe, load_encoders, model_card, tasks_of, train_nano
 
 datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
 
@@ -36,15 +44,16 @@ def trained(tmp_path_factory, assets):
     folder = ptbxl_of_one_record(tmp_path_factory.mktemp("data") / "ptbxl", assets)
     recipe = Recipe(
         simulated=6,
-        ptbxl_variants=0,
+        variants=0,
         choosing=1,
         tower=short("tower"),
-        vision=short("vision"),
+        vision=short("vision", distil=0.5),
+        feature_variants=2,
         sft=SFTConfig(steps=2, batch_size=2, workers=0, warmup_steps=1),
         processes=1,
     )
     train_nano([folder], out, recipe)
-    return out, recipe
+    return out, recipe, folder
 
 
 def ptbxl_of_one_record(folder, assets):
@@ -52,10 +61,11 @@ def ptbxl_of_one_record(folder, assets):
     folder.mkdir()
     table = [["filename_hr", "scp_codes", "strat_fold"]]
     for fold in (1, 8):
-        for ending in (".hea", ".dat"):
-            text = (assets / "ecgs" / f"A0002{ending}").read_bytes()
-            (folder / f"A0002{ending}").write_bytes(text)
-        table.append(["A0002", "{'SR': 0.0, 'NORM': 100.0}", fold])
+        name = f"A{fold:04d}"
+        header = (assets / "ecgs" / "A0002.hea").read_text().replace("A0002", name)
+        (folder / f"{name}.hea").write_text(header)
+        (folder / f"{name}.dat").write_bytes((assets / "ecgs" / "A0002.dat").read_bytes())
+        table.append([name, "{'SR': 0.0, 'NORM': 100.0}", fold])
     with (folder / "ptbxl_database.csv").open("w", newline="") as file:
         csv.writer(file).writerows(table)
     return folder
@@ -63,12 +73,12 @@ def ptbxl_of_one_record(folder, assets):
 
 @pytest.fixture(scope="module")
 def rows(trained):
-    return datasets.load_from_disk(trained[0] / "corpus" / "saved")
+    return datasets.load_from_disk(trained[0] / "corpus")
 
 
 @pytest.mark.slow
 def test_every_stage_leaves_its_result_and_the_checkpoint_loads_and_writes(trained, rows):
-    out, _ = trained
+    out, *_ = trained
     model = load_model(str(out / "nano"))
     told = interpret(ecg=row_ecg(rows[0]), model=model, max_new_tokens=5)
     assert all(reading.n_tokens == 5 for reading in told.values())
@@ -93,7 +103,7 @@ def test_the_report_is_on_fold_8_and_its_card_shows_the_numbers_of_the_run(train
 
 @pytest.mark.slow
 def test_other_records_need_another_folder(trained):
-    out, recipe = trained
+    out, recipe, _ = trained
     with pytest.raises(ECGError, match="was made from other records"):
         train_nano([], out, recipe, ("corpus",))
 
@@ -101,7 +111,7 @@ def test_other_records_need_another_folder(trained):
 @pytest.mark.slow
 def test_encoders_arrive_in_the_checkpoint_unchanged(trained):
     """The reference re-initialises its tower at this point."""
-    out, _ = trained
+    out, *_ = trained
     state = torch.load(out / "tower.pt", weights_only=True)["trained"]
     tower = load_model(str(out / "nano")).model.model.ecg_tower.state_dict()
     for name, value in tower.items():
@@ -111,7 +121,7 @@ def test_encoders_arrive_in_the_checkpoint_unchanged(trained):
 
 @pytest.mark.slow
 def test_a_half_stored_encoder_is_refused(trained, rows, tmp_path):
-    out, recipe = trained
+    out, recipe, _ = trained
     for part in ("tower", "vision"):
         state = torch.load(out / f"{part}.pt", weights_only=True)
         state["trained"].pop("encoder.class_embedding", None)
@@ -182,6 +192,7 @@ def test_the_model_card_shows_the_numbers_of_the_run():
         "parameters": 9_700_000,
         "corpus": {"ptbxl, train": 7},
         "recipe": {
+            "feature_variants": 3,
             "tower": {"steps": 11, "batch_size": 2},
             "vision": {"steps": 12},
             "sft": {"steps": 13, "batch_size": 4, "dropout": {"p_drop": 0.5, "p_swap": 0.1}},
@@ -202,3 +213,164 @@ def test_the_model_card_shows_the_numbers_of_the_run():
         "never use it to diagnose",
     ):
         assert shown in card
+
+
+@pytest.mark.slow
+def test_patches_are_those_of_the_image_processor(rows):
+    processor = nano_processor(train_tokenizer(list(rows["text"]) * 10))
+    page = jitter_page(row_page(rows[0]), np.random.default_rng(0))[0]
+    wanted = processor.image_processor([page.convert("RGB")], return_tensors="pt")
+    fast = pixel_values(torch.from_numpy(page_patches(page)))
+    torch.testing.assert_close(fast, wanted["pixel_values"], atol=1e-5, rtol=0)
+    with pytest.raises(ValueError, match="640 x 448, got L 320 x 448"):
+        page_patches(page.resize((320, 448)))
+
+
+@pytest.mark.slow
+def test_a_finished_run_does_nothing_again(trained, monkeypatch):
+    """Killed between two stages, or started twice: what is done stays as it is."""
+    out, recipe, folder = trained
+    files = ("tower.pt", "vision.pt", "teacher.npz", "features/tower.npy", "corpus/done.txt")
+    before = {name: (out / name).stat().st_mtime_ns for name in files}
+    state = next((out / "sft").glob("checkpoint-2"))
+    weights = (state / "model.safetensors").stat().st_mtime_ns
+    train_nano([folder], out, recipe, ("tower", "vision", "sft"))
+    assert before["teacher.npz"] == (out / "teacher.npz").stat().st_mtime_ns
+    assert before["corpus/done.txt"] == (out / "corpus/done.txt").stat().st_mtime_ns
+    assert before["tower.pt"] == (out / "tower.pt").stat().st_mtime_ns
+    assert weights == (state / "model.safetensors").stat().st_mtime_ns
+
+
+def test_probabilities_of_rows_have_the_shares_and_favour_the_rare():
+    labels = [["sinus rhythm"]] * 39 + [["atrial flutter"]] + [["sinus rhythm"]] * 10
+    made = {"labels": labels, "source": ["ptbxl"] * 40 + ["simulated"] * 10}
+    config = PretrainConfig("tower", real_share=0.6, rare_most=3)
+    share = np.diff(sampling_weights(made, config), prepend=0)
+    assert share[:40].sum() == pytest.approx(0.6)
+    # Of 40 records one: sqrt(0.1 * 40 / 1) = 2 times as likely as another real one.
+    assert share[39] == pytest.approx(2 * share[0])
+    assert share[40:] == pytest.approx(np.full(10, 0.04))
+    assert rarity(labels, np.ones(50, dtype=bool), 1).tolist() == [1] * 50
+
+
+def test_the_teachers_part_of_the_loss_by_hand():
+    """Labels at logit 0 against 0.5: 4 ln 2; numbers 1 off beyond beta 0.2: 1 - 0.1."""
+    predicted = {name: torch.zeros(1, 1) for name in ("numbers", "amplitudes", "labels")}
+    predicted["waves"] = torch.zeros(1, 1, 4)
+    batch = {"numbers": torch.full((1, 1), float("nan")), "amplitudes": torch.zeros(1, 1)}
+    batch |= {"labels": torch.zeros(1, 1), "waves": torch.zeros(1, 1, dtype=torch.long)}
+    batch |= {"taught_numbers": torch.ones(1, 1), "taught_labels": torch.full((1, 1), 0.5)}
+    parts = losses(predicted, batch, distil=0.5)
+    assert parts["taught"].item() == pytest.approx(0.5 * (0.9 + 4 * np.log(2)))
+    assert "taught" not in losses(predicted, batch)
+
+
+def test_contrast_and_caption_by_hand():
+    """Two pairs that match exactly, at scale e^0: each direction ln(1 + e^-1)."""
+    ecg = torch.eye(2)
+    ids = torch.tensor([[0, 1, -100], [0, 2, -100]])
+    parts = coca_losses(ecg, 3 * ecg, torch.zeros(()), torch.zeros(2, 3, 5), ids)
+    assert parts["contrast"].item() == pytest.approx(np.log(1 + np.exp(-1)))
+    assert parts["caption"].item() == pytest.approx(CAPTION_WEIGHT * np.log(5))
+    crossed = coca_losses(ecg, ecg.flip(0), torch.zeros(()), torch.zeros(2, 3, 5), ids)
+    assert crossed["contrast"].item() == pytest.approx(1 + np.log(1 + np.exp(-1)))
+
+
+@pytest.mark.slow
+def test_captions_train_the_tower_and_resume(rows, tmp_path):
+    def run(folder, steps):
+        model, processor = new_nano(rows["text"], seed=0)
+        config = short("tower", steps=steps, save_every=1, batch_size=3, warmup_steps=100)
+        told = list(pretrain_coca(model, processor, rows, folder, config))
+        return model.model.ecg_tower.state_dict(), told[-1]
+
+    whole, said = run(tmp_path / "a", 2)
+    assert {"contrast", "caption", "samples_per_second", "minutes_left"} <= set(said)
+    new, _ = new_nano(rows["text"], seed=0)
+    changed = new.model.ecg_tower.state_dict()
+    assert all(not torch.equal(whole[n], changed[n]) for n in ("proj", "conv1.0.weight"))
+    loaded, _ = new_nano(rows["text"], seed=1)
+    load_part(loaded, tmp_path / "a", "tower")
+    assert torch.equal(loaded.model.ecg_tower.proj, whole["proj"])
+
+
+@pytest.mark.slow
+def test_the_teacher_speaks_of_every_row(trained, rows):
+    out, *_ = trained
+    with np.load(out / "teacher.npz") as told:
+        assert told["numbers"].shape == (7, 7)  # six simulated and one real record train
+        assert 0 <= told["labels"].min() <= told["labels"].max() <= 1
+        training = rows.filter(lambda split: split == "train", input_columns="split")
+        model, processor = new_nano(training["text"], 0)
+        heads = load_part(model, out, "tower")
+        again = teach(model, heads, processor, training.select([3]))
+        np.testing.assert_allclose(again["numbers"][0], told["numbers"][3], atol=0.05)
+
+
+def test_a_probe_reads_what_is_linear_and_nothing_else():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    angle = np.degrees(np.arctan2(x[:, 1], x[:, 2]))
+    numbers = np.stack(
+        [
+            70 + 5 * x[:, 0],
+            rng.normal(160, 10, 300),
+            90 + x[:, 3],
+            400 + x[:, 0],
+            angle,
+            x[:, 0],
+        ],
+        axis=1,
+    )
+    numbers[::7, 1] = np.nan
+    labels = [["a"] if v > 0 else ["b"] for v in x[:, 3]]
+    made = {"numbers": numbers.tolist(), "labels": labels}
+    fit, test = (
+        {k: v[part] for k, v in made.items()} for part in (slice(200), slice(200, 300))
+    )
+    told = probe(x[:200], fit, x[200:], test)
+    assert told["hr_bpm"] < 0.05
+    assert told["pr_ms"] == pytest.approx(
+        8, abs=1.5
+    )  # mean of |N(0, 10)| is 7.98: nothing read
+    assert told["axis_deg"] < 35
+    assert told["macro_auroc"] > 0.98
+    assert told["labels"] == 2
+
+
+@pytest.mark.slow
+def test_methods_are_compared_on_fold_7_of_real_records(rows, tmp_path):
+    made = [dict(row) for row in rows]
+    for i, row in enumerate(made):
+        row |= {"id": f"x/{i}", "split": "train"}
+    chosen = [dict(row) | {"split": "choose", "source": "ptbxl"} for row in made[:3]]
+    both = datasets.Dataset.from_list(made + chosen)
+    told = compare_towers(
+        both, tmp_path, short("tower"), ("untrained", "supervised", "contrastive")
+    )
+    assert all(np.isfinite(one["hr_bpm"]) for one in told.values())
+    assert told["untrained"]["hr_bpm"] != told["supervised"]["hr_bpm"]
+    with pytest.raises(ECGError, match="real ones to choose by"):
+        compare_towers(datasets.Dataset.from_list(made), tmp_path / "2", short("tower"))
+    with pytest.raises(ECGError, match="'guessing' is no method"):
+        compare_towers(both, tmp_path, short("tower"), ("guessing",))
+
+
+def test_folders_are_known_by_what_is_in_them(shared, tmp_path):
+    recipe = Recipe(simulated=2, choosing=1, variants=1)
+    folders = [shared / "data" / name for name in ("ptbxl", "cinc2021")]
+    tasks = tasks_of(folders, recipe)
+    by = {
+        name: [t for t in tasks if t.source == name] for name in ("ptbxl", "cinc", "simulated")
+    }
+    assert all(by.values())
+    train = [t for t in by["ptbxl"] if t.split == "train"]
+    assert sum(t.variant == 1 for t in train) == sum(t.variant == 0 for t in train) > 200
+    assert all(t.variant == 0 for t in by["ptbxl"] if t.split != "train")
+    with pytest.raises(ECGError, match="no LUDB"):
+        tasks_of([tmp_path], recipe)
+
+
+def test_stages_in_the_wrong_order_are_refused(tmp_path):
+    with pytest.raises(ECGError, match=r"holds no tower\.pt: run the stage 'tower' first"):
+        load_encoders(None, tmp_path)
