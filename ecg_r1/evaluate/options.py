@@ -1,0 +1,194 @@
+"""`python -m ecg_r1 evaluate`: its options, and what it runs."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ecg_r1.ecg import ECGError
+
+if TYPE_CHECKING:
+    from ecg_r1.evaluate.readers import Reader
+
+SUITES = ("nano", "stage-one")
+READERS = ("own", "protocol", "endpoint", "measurements", "image-text")
+
+
+def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `evaluate`."""
+    parser.add_argument(
+        "--suite",
+        choices=SUITES,
+        default="nano",
+        help="nano: all offline measures; stage-one: numbers and labels of clean records only",
+    )
+    parser.add_argument(
+        "--reader",
+        choices=READERS,
+        default="own",
+        help="own: a checkpoint of ours; protocol: measurement and rules; endpoint and "
+        "measurements: a vision or a text model behind ECG_R1_LLM_URL; image-text: a folder"
+        " or hub id that transformers loads",
+    )
+    parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
+    parser.add_argument("--name", default="", help="what to call it in results")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        metavar="SOURCE",
+        help="as for `corpus`, for instance ptbxl:FOLDER or cinc:FOLDER (default: PTB-XL)",
+    )
+    parser.add_argument(
+        "--split", choices=("report", "choose", "all"), default="report", help="of the records"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many records")
+    parser.add_argument("--conditions", nargs="+", metavar="NAME", help="some of the suite's")
+    parser.add_argument("--seed", type=int, default=0, help="of conditions (default: 0)")
+    parser.add_argument("--batch", type=int, default=24, metavar="N", help="readings at once")
+    parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="(default: runs/...)")
+    parser.add_argument(
+        "--recompute", type=Path, metavar="FOLDER", help="measures anew from kept readings"
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="FOLDER",
+        help="the seven criteria of a finished run by the model behind ECG_R1_LLM_URL",
+    )
+    parser.add_argument("--runs", type=int, default=2, metavar="N", help="of the judge")
+    parser.add_argument(
+        "--page", type=Path, nargs="+", metavar="FOLDER", help="results of runs as one page"
+    )
+    parser.add_argument(
+        "--ecgbench",
+        nargs=3,
+        metavar=("SET", "GOLD.jsonl", "ANSWERS.jsonl"),
+        help="score answers to ECGBench's own questions: ptbxl, cpsc, code15, csn or g12ec",
+    )
+    parser.add_argument(
+        "--paper", action="store_true", help="with --ecgbench: the reference's own parser"
+    )
+    parser.add_argument(
+        "--allow-restricted", action="store_true", help="as your data-use agreement says"
+    )
+
+
+def run_evaluate(options: argparse.Namespace) -> Iterator[str]:
+    """Evaluate, or show what was evaluated; yields what is to be printed.
+
+    Raises:
+        ECGError: A bad option, no records, or a folder of another run.
+    """
+    _check(options)
+    if options.ecgbench:
+        yield _ecgbench(options)
+    elif options.judge:
+        yield from _judge(options)
+    elif options.page:
+        yield _page(options)
+    elif options.recompute:
+        yield from _finish(options.recompute)
+    else:
+        yield from _read(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    for name, least in (("limit", 1), ("batch", 1), ("seed", 0), ("runs", 1)):
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise ECGError(f"--{name} {value}: give {least} or more")
+
+
+def _read(options: argparse.Namespace) -> Iterator[str]:
+    from ecg_r1.evaluate.records import (  # noqa: PLC0415  brings scipy and pandas
+        list_records,
+        prepare,
+        usual_sources,
+    )
+    from ecg_r1.evaluate.runner import run_reader  # noqa: PLC0415
+    from ecg_r1.evaluate.suite import SUITES as CONDITIONS_OF  # noqa: PLC0415
+
+    sources = options.data or usual_sources()
+    split = None if options.split == "all" else options.split
+    listed = list_records(sources, split=split, limit=options.limit, seed=options.seed)
+    folder = (
+        options.out or Path("runs") / f"evaluate-{options.reader}-{Path(options.model).name}"
+    )
+    reader = _reader(options, folder)
+    yield f"{len(listed)} records of {', '.join(sources)}; readings go to {folder}"
+    truths = prepare(listed, folder)
+    run_reader(
+        reader,
+        truths,
+        folder,
+        conditions=options.conditions or CONDITIONS_OF[options.suite],
+        seed=options.seed,
+        batch=options.batch,
+    )
+    yield from _finish(folder)
+
+
+def _reader(options: argparse.Namespace, folder: Path) -> "Reader":
+    from ecg_r1.evaluate import readers  # noqa: PLC0415
+
+    if options.reader == "protocol":
+        return readers.ProtocolReader()
+    if options.reader == "own":
+        from ecg_r1.evaluate.own import OwnReader  # noqa: PLC0415  brings torch
+
+        return OwnReader(options.model, name=options.name)
+    if options.reader == "image-text":
+        return readers.ImageTextReader.load(options.model)
+    arm = "image" if options.reader == "endpoint" else "measurements"
+    return readers.EndpointReader(
+        _endpoint(temperature=0.0),
+        folder / "journal.jsonl",
+        arm=arm,
+        allow_restricted=options.allow_restricted,
+    )
+
+
+def _endpoint(**changes: float) -> object:
+    from ecg_r1.corpus.endpoint import Endpoint  # noqa: PLC0415
+
+    try:
+        return Endpoint.from_environment(**changes)
+    except ValueError as error:
+        raise ECGError(str(error)) from error
+
+
+def _finish(folder: Path) -> Iterator[str]:
+    from ecg_r1.evaluate.page import summary_table  # noqa: PLC0415
+    from ecg_r1.evaluate.suite import evaluate_run  # noqa: PLC0415
+
+    result = evaluate_run(folder)
+    yield summary_table([result])
+    yield f"every number: {folder / 'result.json'}; the readings: {folder / 'readings.jsonl'}"
+
+
+def _judge(options: argparse.Namespace) -> Iterator[str]:
+    from ecg_r1.evaluate.llm_judge import judge_run  # noqa: PLC0415
+
+    yield from judge_run(
+        options.judge,
+        _endpoint(temperature=0.0),
+        runs=options.runs,
+        allow_restricted=options.allow_restricted,
+    )
+
+
+def _page(options: argparse.Namespace) -> str:
+    from ecg_r1.evaluate.page import write_page  # noqa: PLC0415
+
+    out = options.out or options.page[0]
+    return f"written: {write_page(options.page, out)}"
+
+
+def _ecgbench(options: argparse.Namespace) -> str:
+    import json  # noqa: PLC0415
+
+    from ecg_r1.evaluate.ecgbench import score_files  # noqa: PLC0415
+
+    space, gold, told = options.ecgbench
+    mode = "paper" if options.paper else "strict"
+    return json.dumps(score_files(Path(gold), Path(told), space, mode=mode), indent=1)

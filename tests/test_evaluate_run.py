@@ -1,0 +1,551 @@
+"""Whole runs: readings kept and resumed, every reader, and measures on runs made by hand."""
+
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+
+from ecg_r1.__main__ import main
+from ecg_r1.claims.facts import Facts
+from ecg_r1.corpus.endpoint import Endpoint
+from ecg_r1.ecg import LEADS, ECGError, read_ecg
+from ecg_r1.evaluate import conditions, modality, own, runner
+from ecg_r1.evaluate.calibration import calibration
+from ecg_r1.evaluate.consistency import consistency
+from ecg_r1.evaluate.ecgbench import ecgbench
+from ecg_r1.evaluate.evidence import evidence_following, first_wrong_step
+from ecg_r1.evaluate.files import Readings, Row, Run, Truth, settle_run
+from ecg_r1.evaluate.grounded import CRITERIA
+from ecg_r1.evaluate.llm_judge import judge_run
+from ecg_r1.evaluate.offline_judge import judge_offline
+from ecg_r1.evaluate.page import load_results, write_page
+from ecg_r1.evaluate.readers import EndpointReader, ProtocolReader, Shown, measurement_table
+from ecg_r1.evaluate.records import list_records, prepare
+from ecg_r1.evaluate.stage_one import stage_one
+from ecg_r1.evaluate.suite import evaluate_run
+
+SHIPPED = f"cinc:{ROOT / 'assets/ecgs'}"
+
+
+def truth(
+    record, labels=("sinus rhythm",), *, patient=None, codes=(), source="ptbxl", **numbers
+):
+    facts = Facts(numbers={"hr_bpm": 70.0} | numbers, key=labels)
+    return Truth(
+        record,
+        patient or record,
+        {"source": source, "record": "nowhere"},
+        labels,
+        codes,
+        json.loads(facts.to_json()),
+        "",
+        "",
+    )
+
+
+def answer(label, hr=70):
+    return f"Heart rate {hr} bpm.\n<answer>{label}</answer>"
+
+
+def run_of(truths, rows):
+    return Run({}, {one.record: one for one in truths}, {row.key: row for row in rows})
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_loses_its_unfinished_line_only(tmp_path):
+    path = tmp_path / "readings.jsonl"
+    Readings(path).keep([Row("a", "signal", "clean", "text \u2013 one", scores={"x": -0.5})])
+    with path.open("a") as file:
+        file.write('{"record": "b", "arm": "sig')
+    store = Readings(path)
+    assert list(store.rows) == [("a", "signal", "clean")]
+    store.keep([Row("b", "signal", "clean", "two")])
+    assert Readings(path).rows["a", "signal", "clean"].scores == {"x": -0.5}
+    assert ("b", "signal", "clean") in Readings(path)
+
+
+def test_a_strange_line_is_quoted(tmp_path):
+    path = tmp_path / "readings.jsonl"
+    path.write_text('{"record": "a"}\n')
+    with pytest.raises(ECGError, match=r'line 1 is none of ours.*\{"record": "a"\}'):
+        Readings(path)
+
+
+def test_another_seed_or_model_does_not_go_on_with_a_run(tmp_path):
+    about = {"reader": {"name": "x"}, "data_hash": "1", "seed": 0, "commit": "c"}
+    settle_run(tmp_path, about)
+    settle_run(tmp_path, about)
+    for name, value in (("seed", 1), ("data_hash", "2"), ("reader", {"name": "y"})):
+        with pytest.raises(ECGError, match=f"a run with {name}"):
+            settle_run(tmp_path, about | {name: value})
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ECGError, match=r"holds no run\.json"):
+        Run.load(tmp_path)
+
+
+# --- records ----------------------------------------------------------------------------------
+
+
+def test_limits_are_nested_and_follow_the_seed():
+    few = {one.task.sample_id for one in list_records([SHIPPED], split=None, limit=2)}
+    more = {one.task.sample_id for one in list_records([SHIPPED], split=None, limit=3)}
+    assert few < more
+    drawn = {
+        frozenset(
+            one.task.sample_id for one in list_records([SHIPPED], split=None, limit=2, seed=s)
+        )
+        for s in range(8)
+    }
+    assert len(drawn) > 1
+
+
+def test_patients_and_codes_come_from_ptbxl(shared):
+    found = list_records([f"ptbxl:{shared / 'data/ptbxl'}"])
+    assert len(found) == 44  # raw records of fold 8, as the data's README says
+    first = next(one for one in found if one.task.sample_id == "ptbxl/00012_hr/0")
+    assert first.patient == "ptbxl 11031"
+    assert first.codes == ("NORM", "SBRAD")
+
+
+def test_no_records_say_what_to_do(tmp_path):
+    with pytest.raises(ECGError, match="holds no record to report"):
+        list_records(["simulated:3"])
+
+
+# --- conditions -------------------------------------------------------------------------------
+
+
+def test_nobody_stands_in_for_himself():
+    keys = [str(k) for k in range(50)]
+    swap = conditions.shuffled(keys, seed=3)
+    assert sorted(swap) == sorted(swap.values()) == sorted(keys)
+    assert all(a != b for a, b in swap.items())
+    assert swap == conditions.shuffled(keys[::-1], seed=3)
+    assert swap != conditions.shuffled(keys, seed=4)
+
+
+def test_noise_keeps_einthoven_and_leads_are_lost_from_the_chest(assets):
+    ecg = read_ecg(assets / "ecgs/A0002.hea")
+    noisy = conditions.add_noise(ecg, np.random.default_rng(0))
+    added = (noisy.signal - ecg.signal)[:6]
+    assert added.std() > 0.05
+    np.testing.assert_allclose(added[0] + added[2], added[1], atol=1e-5)
+    fewer = conditions.lose_leads(ecg, np.random.default_rng(0))
+    lost = [lead for lead, row in zip(LEADS, fewer.signal, strict=True) if np.isnan(row).all()]
+    assert len(lost) == 3
+    assert all(lead.startswith("V") for lead in lost)
+
+
+# --- measures by hand -------------------------------------------------------------------------
+
+
+def test_numbers_are_judged_on_calibrated_records_and_labels_on_all():
+    real = truth("a", hr_bpm=60.0)
+    other = truth("b", hr_bpm=80.0)
+    other.facts["calibrated"] = False
+    rows = [
+        Row("a", "signal", "clean", answer("sinus rhythm", 63)),
+        Row("b", "signal", "clean", answer("normal ecg", 10)),
+    ]
+    told = stage_one(run_of([real, other], rows), "signal")
+    assert told["numbers"]["hr_bpm"]["mae"] == 3
+    assert told["numbers"]["hr_bpm"]["n"] == 1
+    assert told["numbers"]["hr_bpm"]["constant"]["answer"] == 60
+    assert told["labels"]["jaccard"]["value"] == 0.5
+    assert told["labels"]["per_label"]["normal ecg"] == {"f1": 0.0, "tp": 0, "fp": 1, "fn": 0}
+
+
+def test_an_unstated_number_is_counted_and_not_an_error():
+    told = stage_one(run_of([truth("a")], [Row("a", "signal", "clean", "no number")]), "signal")
+    assert told["numbers"]["hr_bpm"]["unstated"] == 1
+    assert told["numbers"]["hr_bpm"]["mae"] is None
+
+
+def four_records():
+    """The image arm is always wrong, the others are right."""
+    truths = [truth(name) for name in "abcd"]
+    rows = [
+        Row(name, arm, "clean", answer("atrial flutter" if arm == "image" else "sinus rhythm"))
+        for name in "abcd"
+        for arm in ("signal", "image", "both")
+    ]
+    return truths, rows
+
+
+def test_each_quarter_without_signal_costs_a_quarter():
+    found = modality.missing_modality(run_of(*four_records()))
+    curve = [
+        found["signal"][ratio]["jaccard"]["value"] for ratio in ("0", "25", "50", "75", "100")
+    ]
+    assert curve == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert [one["jaccard"]["value"] for one in found["image"].values()] == [1.0] * 5
+
+
+def test_a_change_on_any_paper_counts_once():
+    truths, rows = four_records()
+    rows += [
+        Row(
+            name,
+            "image",
+            paper,
+            answer("sinus rhythm" if (name, paper) in changed else "atrial flutter"),
+        )
+        for changed in [{("a", "25/5"), ("a", "50/5"), ("b", "50/10")}]
+        for name in "abcd"
+        for paper in conditions.PAPERS[1:]
+    ]
+    assert modality.papers(run_of(truths, rows))["image"]["value"] == 0.5
+
+
+def test_a_reader_that_looks_follows_the_shuffled_ecg():
+    truths = [
+        truth("a", ("sinus rhythm",), hr_bpm=60.0),
+        truth("b", ("atrial flutter",), hr_bpm=90.0),
+    ]
+    looks = [
+        Row("a", "signal", "shuffled", answer("atrial flutter", 90), shown="b"),
+        Row("b", "signal", "shuffled", answer("sinus rhythm", 60), shown="a"),
+        Row("a", "signal", "flat", "Nothing can be measured."),
+    ]
+    told = modality.control(run_of(truths, looks))["signal"]
+    assert told["shuffled"]["shown"]["jaccard"]["value"] == 1
+    assert told["shuffled"]["on_file"]["jaccard"]["value"] == 0
+    assert told["shuffled"]["on_file"]["hr_mae"]["value"] == 30
+    assert told["flat"]["states_rate"]["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("Sinus rhythm.\n<answer>first-degree av block</answer>", "criterion"),
+        ("PR 160 ms.\n<answer>first-degree av block</answer>", "finding"),
+        ("PR 230 ms.\n<answer>sinus rhythm</answer>", "decision"),
+        ("PR 230 ms.\n<answer>first-degree av block</answer>", None),
+    ],
+)
+def test_the_walk_stops_at_the_first_wrong_step(text, step):
+    met = {"p_present": (True, ()), "pr_long": (True, ())}
+    facts = Facts(numbers={"pr_ms": 230.0}, findings=met)
+    assert first_wrong_step(text, "first-degree av block", facts) == step
+
+
+def test_a_diagnosis_without_evidence_is_no_walk():
+    with pytest.raises(ValueError, match="nothing measured speaks for 'first-degree av block'"):
+        first_wrong_step("", "first-degree av block", Facts(numbers={}))
+    told = evidence_following(run_of([truth("a")], [Row("a", "signal", "clean", "")]), "signal")
+    assert told["diagnoses"] == 0
+
+
+def test_super_classes_use_the_codes_and_the_best_label_score():
+    truths = [truth("a", codes=("NORM", "SR")), truth("b", codes=("IMI",))]
+    scores = {"normal ecg": -1.0, "inferior myocardial infarction": -5.0}
+    rows = [
+        Row("a", "signal", "clean", answer("normal ecg"), scores=scores),
+        Row(
+            "b",
+            "signal",
+            "clean",
+            answer("anterior myocardial infarction"),
+            scores={"normal ecg": -4.0, "inferior myocardial infarction": -0.1},
+        ),
+    ]
+    found = ecgbench(run_of(truths, rows), "signal", "ptbxl")
+    assert found["f1"]["value"] == 100
+    assert found["auc_from_scores"]["macro"] == 100
+    assert ecgbench(run_of([truth("a", codes=("SR",))], rows), "signal", "ptbxl") is None
+
+
+def test_scores_that_sort_but_lie_are_mended_by_the_fitted_curve():
+    truths = [
+        truth(str(k), ("sinus rhythm",) if k % 2 else ("atrial flutter",)) for k in range(60)
+    ]
+    rows = [
+        Row(str(k), "signal", "clean", "", scores={
+            "sinus rhythm": -0.1 if k % 2 else -0.2, "atrial flutter": -9.0})
+        for k in range(60)
+    ]  # fmt: skip
+    found = calibration(run_of(truths, rows), "signal")
+    assert found["labels"] == 2
+    assert found["fitted"]["ece"] < 0.3 < found["raw"]["ece"]
+
+
+def test_the_offline_judge_prefers_the_truth():
+    facts = Facts(
+        numbers={"hr_bpm": 70.0, "pr_ms": 230.0},
+        findings={"p_present": (True, ()), "pr_long": (True, ())},
+        diagnoses=("sinus rhythm", "first-degree av block"),
+    )
+    labels = ("sinus rhythm", "first-degree av block")
+    right = "Rate 70 bpm, PR 230 ms.\n<answer>sinus rhythm; first-degree av block</answer>"
+    wrong = "Rate 110 bpm, PR 150 ms.\n<answer>sinus tachycardia</answer>"
+    good, bad = judge_offline(right, facts, labels), judge_offline(wrong, facts, labels)
+    assert set(good) == set(CRITERIA)
+    assert good["DiagnosisAccuracy"] == [2, 2]
+    assert good["GroundedECGUnderstanding"] == [100]
+    assert bad["GroundedECGUnderstanding"] == [0]
+    for name, (_, allowed) in CRITERIA.items():
+        assert set(good[name]) | set(bad[name]) <= set(allowed)
+        assert sum(good[name]) >= sum(bad[name])
+    assert (
+        judge_offline(right * 3, facts, labels)["AnalysisRelevance"]
+        == good["AnalysisRelevance"]
+    )
+
+
+def test_consistency_pairs_by_record_and_leaves_empty_texts_out(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    truths = [truth("a"), truth("b")]
+    rows = [
+        Row("b", "image", "clean", "No ST elevation."),
+        Row("a", "image", "clean", "Sinus rhythm."),
+        Row("a", "signal", "clean", "Sinus rhythm."),
+        Row("b", "signal", "clean", ""),
+    ]
+    told = consistency(run_of(truths, rows))
+    assert (told["records"], told["empty"]) == (1, 1)
+    assert told["findings"]["value"] == 1.0
+
+
+# --- our own model ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of nano on two shipped records under three conditions."""
+    out = tmp_path_factory.mktemp("run")
+    truths = prepare(list_records([SHIPPED], split=None, limit=2), out)
+    names = ("clean", "shuffled", "reasoned")
+    runner.run_reader(own.OwnReader("nano"), truths, out, conditions=names, batch=18)
+    return out
+
+
+def test_a_run_holds_every_reading_and_resumes_without_reading(folder, monkeypatch):
+    run = Run.load(folder)
+    assert len(run.rows) == 2 * 3 * 3
+    before = (folder / "readings.jsonl").read_bytes()
+    monkeypatch.setattr(own.OwnReader, "read", lambda *_: pytest.fail("read again"))
+    names = ("clean", "shuffled", "reasoned")
+    runner.run_reader(
+        own.OwnReader("nano"), list(run.truths.values()), folder, conditions=names
+    )
+    assert (folder / "readings.jsonl").read_bytes() == before
+
+
+def test_a_reading_does_not_depend_on_its_batch(folder):
+    run = Run.load(folder)
+    reader = own.OwnReader("nano")
+    one = next(iter(run.truths.values()))
+    job = runner.jobs_of([one], reader, ["clean"], seed=0)[0]
+    (alone,) = runner._read(reader, [job], 0)
+    kept = run.rows[job.key]
+    assert alone.text == kept.text
+    assert alone.scores == pytest.approx(kept.scores, abs=1e-3)
+
+
+def test_a_shuffled_reading_is_the_clean_one_of_the_stand_in(folder):
+    run = Run.load(folder)
+    for arm in run.arms:
+        for _, row in run.pairs(arm, "shuffled"):
+            assert row.text == run.rows[row.shown, arm, "clean"].text
+
+
+def test_supplied_reasoning_stands_before_the_conclusion(folder):
+    run = Run.load(folder)
+    for one, row in run.pairs("both", "reasoned"):
+        head = one.reference.partition("</think>")[0]
+        assert row.text.startswith(head)
+        assert len(row.text) > len(head) + 10
+
+
+def test_label_scores_equal_one_pass_over_each_label(folder):
+    run = Run.load(folder)
+    loaded = own.OwnReader("nano").loaded
+    tokenizer = loaded.processor.tokenizer
+    condition = conditions.CONDITIONS["clean"]
+    one = next(iter(run.truths.values()))
+    kept = run.rows[one.record, "signal", "clean"]
+    ecg = runner.signal_of(one, condition, 0)
+    prompt = own.prompts_of(loaded, [Shown(one.record, "signal", ecg=ecg)])
+    head = kept.text[: kept.text.index(own.ANSWER) + len(own.ANSWER)]
+    for label in ("sinus rhythm", "left ventricular hypertrophy"):
+        ids = tokenizer(head + label, add_special_tokens=False)["input_ids"]
+        tail = len(ids) - len(tokenizer(head, add_special_tokens=False)["input_ids"])
+        whole = own.lengthened(prompt, [ids], tokenizer.pad_token_id)
+        positions = torch.arange(whole["input_ids"].shape[1])[None, None].expand(3, 1, -1)
+        with torch.inference_mode():
+            logits = loaded.model(**whole, position_ids=positions).logits[0]
+        told = logits.log_softmax(-1)[-tail - 1 : -1]
+        expected = told.gather(1, whole["input_ids"][0, -tail:, None]).mean()
+        assert kept.scores[label] == pytest.approx(float(expected), abs=1e-3)
+
+
+def test_every_number_comes_from_the_files_alone(folder, tmp_path, monkeypatch):
+    # Without the embedding model, which takes seconds to load; its measure says that it is out.
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    first = evaluate_run(folder)
+    code = (
+        "import sys; sys.modules['sentence_transformers'] = None; from pathlib import Path;"
+        "from ecg_r1.evaluate.suite import evaluate_run;"
+        f"evaluate_run(Path({str(folder)!r})); assert 'ecg_r1.loading' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    again = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert again == json.loads(json.dumps(first))
+    assert "needs `pip install" in first["consistency"]["cosine"]["skipped"]
+    assert first["run"]["reader"]["weights"]
+    page = write_page([folder], tmp_path).read_text(encoding="utf-8")
+    assert "nano, both, another's ECG" in page
+    assert first["run"]["data_hash"] in page
+    assert (tmp_path / "missing_modality.png").is_file()
+
+
+def test_an_unknown_condition_is_named(folder):
+    run = Run.load(folder)
+    with pytest.raises(ECGError, match="'upside down' is no condition; choose from clean"):
+        runner.run_reader(
+            own.OwnReader("nano"), list(run.truths.values()), folder, conditions=["upside down"]
+        )
+
+
+def test_a_page_needs_results(tmp_path):
+    with pytest.raises(ECGError, match=r"holds no result\.json"):
+        load_results([tmp_path])
+
+
+# --- other readers ----------------------------------------------------------------------------
+
+
+def test_the_protocol_reads_its_own_measurements_without_error(tmp_path):
+    truths = prepare(list_records([SHIPPED], split=None, limit=2), tmp_path)
+    runner.run_reader(ProtocolReader(), truths, tmp_path)
+    told = evaluate_run(tmp_path)["arms"]["signal"]
+    assert told["stage_one"]["numbers"]["hr_bpm"]["mae"] <= 0.5  # rounding to whole bpm
+    assert told["audit"]["hallucination_rate"]["value"] <= 0.05
+
+
+@contextmanager
+def endpoint(reply):
+    """A local OpenAI-compatible endpoint that answers `reply(number, request)`."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            seen.append(request)
+            content = reply(len(seen), request)
+            usage = {"prompt_tokens": 1000, "completion_tokens": 100}
+            body = json.dumps(
+                {"choices": [{"message": {"content": content}}], "usage": usage}
+            ).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield Endpoint(
+            f"http://127.0.0.1:{server.server_port}/v1", "model", temperature=0.0,
+            concurrency=1, prompt_price=1.0, completion_price=10.0,
+        ), seen  # fmt: skip
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_vision_endpoint_sees_the_page_and_costs_what_it_says(tmp_path):
+    truths = prepare(list_records([SHIPPED], split=None, limit=1), tmp_path)
+    with endpoint(lambda *_: answer("sinus rhythm", 74)) as (where, seen):
+        reader = EndpointReader(where, tmp_path / "journal.jsonl")
+        runner.run_reader(reader, truths, tmp_path)
+    (row,) = Run.load(tmp_path).rows.values()
+    image = seen[0]["messages"][1]["content"][0]["image_url"]["url"]
+    assert image.startswith("data:image/png;base64,iVBOR")
+    assert (row.arm, row.n_tokens, row.cost) == ("image", 100, pytest.approx(0.002))
+    assert "key" not in json.dumps(reader.about()).lower()
+
+
+def test_a_text_model_sees_measurements_and_no_label(tmp_path):
+    truths = prepare(list_records([SHIPPED], split=None, limit=1), tmp_path)
+    with endpoint(lambda *_: answer("sinus rhythm")) as (where, seen):
+        reader = EndpointReader(where, tmp_path / "journal.jsonl", arm="measurements")
+        runner.run_reader(reader, truths, tmp_path)
+    asked = seen[0]["messages"][1]["content"]
+    assert measurement_table(truths[0].measured) in asked
+    assert f"heart rate (bpm): {truths[0].facts['numbers']['hr_bpm']:g}" in asked
+    assert truths[0].labels[0] not in asked.lower()
+
+
+def test_restricted_records_do_not_leave_this_machine(tmp_path):
+    one = prepare(list_records([SHIPPED], split=None, limit=1), tmp_path)[0]
+    held = replace(one, task=one.task | {"restricted": True})
+    with endpoint(lambda *_: "x") as (where, seen):
+        reader = EndpointReader(where, tmp_path / "journal.jsonl")
+        with pytest.raises(ValueError, match="data-use agreement"):
+            runner.run_reader(reader, [held], tmp_path)
+    assert not seen
+
+
+def test_the_judge_is_asked_again_once_paid_once_and_compared_with_itself(folder):
+    whole = {name: [{"Score": allowed[-1], "Explanation": ""}]
+             for name, (_, allowed) in CRITERIA.items()}  # fmt: skip
+
+    def reply(number, _):
+        return "I would rather not" if number == 1 else json.dumps(whole)
+
+    with endpoint(reply) as (where, seen):
+        lines = list(judge_run(folder, where, runs=2))
+        first = len(seen)
+        assert first == 1 + 2 * 2 * 3  # one asked again; two runs of two records, three arms
+        assert "no JSON object" in seen[2]["messages"][-1]["content"]
+        list(judge_run(folder, where, runs=2))
+        # Only the answer that broke its form is looked up in vain: it is kept as it was.
+        assert len(seen) == first
+    told = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
+    assert told["arms"]["signal"]["failed"] == 0
+    assert told["arms"]["signal"]["strict"]["DiagnosisAccuracy"]["value"] == 100
+    assert told["arms"]["signal"]["agreement"]["DiagnosisAccuracy"]["same"] == 1.0
+    assert "cost" in lines[0]
+
+
+# --- command line -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--limit", "0"), "--limit 0: give 1 or more"),
+        (("--recompute", "nowhere"), "nowhere holds no run.json"),
+        (("--ecgbench", "mars", "a", "b"), "'mars' is no set of ECGBench"),
+        (("--data", "ptbxl:nowhere"), "nowhere holds no ptbxl_database.csv"),
+    ],
+)
+def test_bad_options_take_one_line(words, complaint, capsys):
+    assert main(["evaluate", *words]) == 2
+    told = capsys.readouterr().err
+    assert complaint in told
+    assert told.strip().count("\n") == 0
+
+
+def test_recomputing_prints_the_table(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    assert main(["evaluate", "--recompute", str(folder)]) == 0
+    assert "| heart rate, MAE (bpm) |" in capsys.readouterr().out
