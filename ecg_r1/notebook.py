@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE_DPI = 90
+MOST_PANELS = 4  # side by side
 FAST = os.environ.get("ECG_R1_FAST", "0") not in ("", "0")
 MARK_COLOURS = {"P": "#3884ff", "QRS": "#e0701a", "T": "#1f9d6b"}
+# Okabe and Ito's, which the colour-blind tell apart.
+PART_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 
 
 def check_environment(*packages: str) -> str:
@@ -140,6 +143,86 @@ def picture(image: Image.Image, *, width_px: int = 900) -> Image.Image:
     return small.quantize(64)
 
 
+def bars(
+    panels: Mapping[str, Mapping[str, Mapping[str, float]]], *, mark: str | None = None
+) -> Image.Image:
+    """Stacked bars, one panel beside the other, the same rows in each.
+
+    Args:
+        panels: Title of a panel to row to part to value; parts of one row are added up.
+        mark: A row at whose sum a dashed line stands, to compare the others with.
+
+    Raises:
+        ECGError: If there is no panel or their rows differ; names them.
+
+    Example:
+        >>> bars({"earned": {"honest": {"format": 1.0, "answer": 0.5}}}).mode
+        'P'
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    rows = [list(panel) for panel in panels.values()]
+    if not rows or any(own != rows[0] for own in rows):
+        raise ECGError(f"each panel needs the same rows in the same order, got {rows}")
+    figure = Figure(figsize=(9, 1.2 + 0.32 * len(rows[0])), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, (title, panel) in zip(axes, panels.items(), strict=True):
+        _stack(axis, panel)
+        axis.set_title(title, fontsize=10)
+        if mark is not None:
+            axis.axvline(sum(panel[mark].values()), color="#333333", linestyle="--", lw=1)
+    axes[0].invert_yaxis()
+    handles, labels = axes[0].get_legend_handles_labels()
+    if len(labels) > 1:
+        figure.legend(handles, labels, loc="outside lower center", ncols=6, fontsize=9)
+    return _image(figure)
+
+
+def _stack(axis: Any, panel: Mapping[str, Mapping[str, float]]) -> None:
+    names, left = list(panel), np.zeros(len(panel))
+    for part, colour in zip(next(iter(panel.values())), PART_COLOURS, strict=False):
+        width = np.array([panel[name][part] for name in names])
+        axis.barh(names, width, left=left, color=colour, height=0.7, label=part)
+        left = left + width
+    digits = 2 if np.abs(left).max(initial=0.0) >= 0.5 else 3
+    for row, total in enumerate(left):
+        axis.annotate(
+            f"{total:.{digits}f}", (max(total, 0.0), row), (3, 0), textcoords="offset points",
+            va="center", fontsize=8, zorder=3,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
+    axis.axvline(0, color="#333333", linewidth=0.8)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=9)
+    axis.margins(x=0.12)
+
+
+def lines(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    x_label: str,
+) -> Image.Image:
+    """Curves, one panel beside the other.
+
+    Args:
+        panels: Title of a panel to name of a curve to its x and y.
+        x_label: Under each panel.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (title, curves) in zip(axes, panels.items(), strict=True):
+        for (name, (x, y)), colour in zip(curves.items(), PART_COLOURS, strict=False):
+            axis.plot(x, y, color=colour, label=name)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(x_label, fontsize=9)
+        axis.tick_params(labelsize=9)
+        axis.grid(color="#dddddd", linewidth=0.5)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(fontsize=8)
+    return _image(figure)
+
+
 def dials(
     make: Callable[..., ECG],
     ranges: Mapping[str, tuple[float, float, float, float]],
@@ -229,12 +312,16 @@ class LiveCurves:
             self._handle.update(self.picture())
 
     def picture(self) -> Image.Image:
-        """All curves side by side."""
+        """All curves, at most four side by side."""
         from matplotlib.figure import Figure  # noqa: PLC0415
 
-        figure = Figure(figsize=(3.2 * len(self.values), 2.6), layout="constrained")
-        panels = figure.subplots(1, len(self.values), squeeze=False)[0]
-        for axis, (name, points) in zip(panels, self.values.items(), strict=True):
+        columns = min(len(self.values), MOST_PANELS)
+        rows = -(-len(self.values) // columns)
+        figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for spare in panels[len(self.values) :]:
+            spare.axis("off")
+        for axis, (name, points) in zip(panels, self.values.items(), strict=False):
             axis.plot(*zip(*points, strict=True) if points else ((), ()), color="#31688e")
             axis.set_title(name, fontsize=9)
             axis.set_xlabel("step", fontsize=8)

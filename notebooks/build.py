@@ -25,6 +25,7 @@ REPOSITORY = "ecg-r1-studio/ecg-r1-studio"  # a fork writes its own name here
 COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MAX_BYTES = 500_000
+WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state nothing can show it
 SETUP = f"""# On Colab or Kaggle this installs what is missing and leaves their torch alone.
 import importlib.util
 
@@ -77,9 +78,7 @@ def clean(notebook: NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
             continue
-        for output in cell.outputs:
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-        cell.outputs = [o for o in cell.outputs if o.get("data") or o.output_type == "stream"]
+        cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
 
 
 def same_source(path: Path) -> bool:

@@ -404,7 +404,11 @@ def weights_of(model):
 def test_training_raises_the_reward_and_leaves_the_encoders_alone(small, nano, rows, tmp_path):
     before = weights_of(small)
     config = changed(steps=4, prompts=3, samples=6, learning_rate=5e-3)
-    log = train_rl(small, nano.processor, rows, [even_share], tmp_path, config)
+    told = []
+    log = train_rl(
+        small, nano.processor, rows, [even_share], tmp_path, config, on_step=told.append
+    )
+    assert told == log
     rewards = [entry["reward"] for entry in log]
     assert sum(rewards[-2:]) > sum(rewards[:2]) + 0.3
     moved = {name for name, value in weights_of(small).items() if (value != before[name]).any()}

@@ -7,7 +7,7 @@ import shutil
 import time
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ def train_rl(
     rewards: Sequence[Reward],
     folder: Path,
     config: RLConfig,
+    *,
+    on_step: Callable[[dict[str, Any]], object] | None = None,
 ) -> list[dict[str, Any]]:
     """Train the language model of `model` in place; resumes from the newest state in `folder`.
 
@@ -49,6 +51,8 @@ def train_rl(
         rewards: With TRL's signature; their sum, weighted, is what is learned from.
         folder: `log.jsonl` with one line a step, and states to resume from.
         config: The run.
+        on_step: Called with each new line of the log, on the main process, for curves that
+            grow.
 
     Returns:
         The lines of the log.
@@ -81,7 +85,10 @@ def train_rl(
         step, place = step + 1, batch.next_place
         clock = {"sampling_s": sampled - started, "seconds": time.perf_counter() - started}
         entry = {"step": step} | told | describe(batch, scored.names, clock)
-        log.write(entry | {"samples": examples(batch, stream, scored.names)})
+        entry["samples"] = examples(batch, stream, scored.names)
+        log.write(entry)
+        if on_step is not None and accelerator.is_main_process:
+            on_step(entry)
         bar.update()
         shown = ("reward", "length", "sampling_share", "tokens_per_s")
         bar.set_postfix({name: entry[name] for name in shown})
