@@ -14,12 +14,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ecg_r1.formats import ECGError, collect_wfdb, read_channels
+from ecg_r1.formats import Channels, ECGError, collect_wfdb, quoted, read_channels
 
 if TYPE_CHECKING:
     from ecg_r1.simulate import Truth
 
-__all__ = ["ECG", "FS", "LEADS", "ECGError", "collect_wfdb", "read_ecg"]
+__all__ = [
+    "ECG",
+    "FS",
+    "LEADS",
+    "ECGError",
+    "canonical_lead",
+    "collect_wfdb",
+    "ecg_from_channels",
+    "mv_per",
+    "read_ecg",
+]
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 FS = 500  # Hz, the one sampling rate inside the package
@@ -103,10 +113,11 @@ def read_ecg(
 ) -> ECG:
     """The first 10 s of a 12-lead ECG file, in millivolts at 500 Hz.
 
-    Reads WFDB (`.hea` with `.dat` or `.mat`), DICOM waveforms (the recorded rhythm, not the
-    median beat), CSV (header row of lead names, an optional time column) and NPY. Nothing is
-    guessed: sampling rate, units and lead names come from the file or from the arguments, and
-    an argument that contradicts the file is an error. What was done stands in `ECG.notes`.
+    Reads WFDB (`.hea` with `.dat` or `.mat`), DICOM waveforms, GE MUSE and HL7 aECG in XML
+    (of all these the recorded rhythm, not the median beat), tables in text (an optional header
+    row of lead names, an optional time column), MATLAB arrays and NPY. Nothing is guessed:
+    sampling rate, units and lead names come from the file or from the arguments, and an
+    argument that contradicts the file is an error. What was done stands in `ECG.notes`.
 
     Args:
         path: The file; for WFDB any of its files, or the record name without extension.
@@ -124,10 +135,33 @@ def read_ecg(
     """
     given = leads.split(",") if isinstance(leads, str) else leads
     channels = read_channels(path, None if given is None else len(given))
-    source, notes = Path(path).name, list(channels.notes)
+    return ecg_from_channels(channels, Path(path).name, fs=fs, units=units, leads=given)
+
+
+def ecg_from_channels(
+    channels: Channels,
+    source: str,
+    *,
+    fs: float | None = None,
+    units: str | None = None,
+    leads: Sequence[str] | None = None,
+) -> ECG:
+    """The first 10 s of what a file holds, in millivolts at 500 Hz.
+
+    Args:
+        channels: As `formats.read_channels` gives them.
+        source: What messages call the file.
+        fs: As in `read_ecg`.
+        units: As in `read_ecg`.
+        leads: As in `read_ecg`, one for each channel.
+
+    Raises:
+        ECGError: If the channels are no 12-lead ECG; quotes the value at fault.
+    """
+    notes = list(channels.notes)
     rate = _resolve_fs(channels.fs, fs, source)
     seconds = _check_seconds(channels.n_samples / rate, source)
-    rows = _match_leads(channels.names, given, len(channels.signal), notes)
+    rows = _match_leads(channels.names, leads, len(channels.signal), notes)
     scales = _resolve_units(channels.units, units, rows, source)
     kept = {}
     for name, row in rows.items():
@@ -255,15 +289,18 @@ def _check_against_file(names: tuple[str, ...], wanted: tuple[str, ...]) -> None
     for stated, name in zip(names, wanted, strict=True):
         lead = canonical_lead(stated)
         if lead is not None and name != SKIP and lead != canonical_lead(name):
-            raise ECGError(f"the file calls a channel {stated!r}, but leads=... says {name!r}")
+            raise ECGError(
+                f"the file calls a channel {quoted(stated)!r}, but leads=... says "
+                f"{quoted(name)!r}"
+            )
 
 
 def _check_skippable(name: str, was_given: bool) -> None:  # noqa: FBT001  (private)
     if name == SKIP if was_given else name.upper() in OTHER_LEADS:
         return
     raise ECGError(
-        f"unknown lead {name!r}: pass leads=... with one of {', '.join(LEADS)} for each "
-        f"channel, or {SKIP!r} for a channel to leave out"
+        f"unknown lead {quoted(name)!r}: pass leads=... with one of {', '.join(LEADS)} for "
+        f"each channel, or {SKIP!r} for a channel to leave out"
     )
 
 
@@ -276,20 +313,27 @@ def _resolve_units(
         unit = stated[row]
         if unit is None and given is None:
             raise ECGError(f"{source} does not state the units of lead {name}: pass units=...")
-        if unit is not None and given is not None and _mv_per(unit) != _mv_per(given):
+        if unit is not None and given is not None and mv_per(unit) != mv_per(given):
             raise ECGError(
                 f"{source} states {unit!r}, but units={given!r} was given: which is it?"
             )
-        scales[name] = _mv_per(given if unit is None else unit)
+        scales[name] = mv_per(given if unit is None else unit)
     return scales
 
 
-def _mv_per(unit: str) -> float:
+def mv_per(unit: str) -> float:
+    """Millivolts per unit, for V, mV and uV however the micro sign is written.
+
+    Raises:
+        ECGError: Another unit; quotes it.
+    """
     # Both micro signs; the prefix keeps its case, since MV would be a million volts.
     plain = unit.strip().replace("\u00b5", "u").replace("\u03bc", "u")
     plain = plain[:-1] + "V" if plain.endswith("v") else plain
     if plain not in MV_PER_UNIT:
-        raise ECGError(f"unknown units {unit!r}: one of {', '.join(MV_PER_UNIT)} is needed")
+        raise ECGError(
+            f"unknown units {quoted(unit)!r}: one of {', '.join(MV_PER_UNIT)} is needed"
+        )
     return MV_PER_UNIT[plain]
 
 

@@ -560,6 +560,7 @@ def test_an_npy_that_could_lie_either_way_or_none_is_refused(tmp_path, shape):
         ("a.hea", b"a/2 12 500 10000\nb 5000\nc 5000", "multi-segment"),
         ("a.hea", b"\xff\xfe\x00\x00\n\x00\x00", "a.hea"),
         ("a.dat", b"1234", "needs its WFDB header a.hea"),
+        ("a.mat", b"1234", "not a readable MATLAB file"),
         ("a.dcm", b"not DICOM at all", "not a readable DICOM"),
         ("a.npy", b"\x93NUMPY", "not a readable NPY"),
         ("a.csv", b"\xff\xfe\x00", "not UTF-8"),
