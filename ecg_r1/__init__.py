@@ -16,6 +16,7 @@ _HOME = {
     "measure": "measurement",
     "draw_page": "page",
     "apply_protocol": "protocol",
+    "audit": "auditing",
     "load_model": "loading",
     "interpret": "reading",
 }

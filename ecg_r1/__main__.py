@@ -7,17 +7,28 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from ecg_r1 import DISCLAIMER
-from ecg_r1.display import ARM_NAMES, headline
+from ecg_r1.auditing import audit
+from ecg_r1.corpus.options import (
+    add_corpus_options,
+    add_fetch_options,
+    run_corpus,
+    run_fetch,
+)
+from ecg_r1.display import ARM_NAMES, account, account_text
 from ecg_r1.ecg import ECG, ECGError
+from ecg_r1.evaluate.options import add_evaluate_options, run_evaluate
 from ecg_r1.inputs import Case, open_case
 from ecg_r1.measurement import measure
 from ecg_r1.page import draw_page
 from ecg_r1.protocol import apply_protocol
+from ecg_r1.rl.options import add_rl_options, run_rl
+from ecg_r1.sft.options import add_sft_options, run_sft
+from ecg_r1.towers import add_tower_options, run_tower
 
 if TYPE_CHECKING:
     from ecg_r1.measurement import Measurements
@@ -58,13 +69,33 @@ def _arms(text: str) -> tuple[str, ...]:
     return arms
 
 
+def _age(text: str) -> float:
+    try:
+        age = float(text)
+    except ValueError:
+        age = -1.0
+    if not 0 <= age <= 120:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age; give years from 0 to 120")
+    return age
+
+
 def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="WFDB .hea, DICOM, CSV or NPY")
+    kinds = "WFDB .hea, DICOM, MUSE or aECG .xml, CSV, .mat, NPY"
+    parser.add_argument("file", metavar="FILE", type=Path, help=kinds)
+    _add_signal_options(parser)
+
+
+def _add_signal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fs", type=float, metavar="HZ", help="sampling rate of the file")
     parser.add_argument("--units", metavar="UNIT", help="unit of the file's samples: mV, uV, V")
     parser.add_argument(
         "--leads", type=_names, metavar="NAMES", help="lead names in the file's order: I,II,V1"
     )
+
+
+def _add_person_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--age", type=_age, metavar="YEARS", help="where the file does not say")
+    parser.add_argument("--sex", choices=("female", "male"), help="where the file does not say")
 
 
 def _case(options: argparse.Namespace) -> Case:
@@ -94,6 +125,9 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
     """Options of `read`."""
     _add_file_options(parser)
     parser.add_argument(
+        "-o", "--output", type=Path, metavar="TABLE.csv", help="of a FOLDER: a row per record"
+    )
+    parser.add_argument(
         "--arms", type=_arms, default=tuple(ARM_NAMES), help="signal,image,both (default: all)"
     )
     parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
@@ -101,7 +135,12 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_read(options: argparse.Namespace) -> None:
-    """Read one ECG with the model, once per arm."""
+    """Read one ECG with the model, once per arm, or all of a folder into a table."""
+    if options.file.is_dir():
+        _read_folder(options)
+        return
+    if options.output is not None:
+        raise ECGError(f"-o makes a table of a folder, and {str(options.file)!r} is none")
     case = _case(options)
     from ecg_r1.loading import load_model  # brings torch, which the other commands do not need
     from ecg_r1.reading import stream
@@ -116,6 +155,20 @@ def run_read(options: argparse.Namespace) -> None:
         final = readings
     arms = {arm: asdict(final[arm]) for arm in options.arms}
     _print_json({"file": options.file.name, "model": model.name, "arms": arms})
+
+
+def _read_folder(options: argparse.Namespace) -> None:
+    if options.output is None:
+        raise ECGError(f"{str(options.file)!r} is a folder; say where its table goes: -o t.csv")
+    from ecg_r1.loading import load_model
+    from ecg_r1.studio.batch import read_folder
+
+    said = {"fs": options.fs, "units": options.units, "leads": options.leads or None}
+    model = load_model(options.model)
+    for line in read_folder(
+        options.file, options.output, model=model, arms=options.arms, **said
+    ):
+        print(line, flush=True)
 
 
 def print_readings(snapshots: Iterable[dict[str, "Reading"]], arms: Sequence[str]) -> None:
@@ -150,16 +203,25 @@ def _last_line(reading: "Reading") -> str:
 def add_measure_options(parser: argparse.ArgumentParser) -> None:
     """Options of `measure`."""
     _add_file_options(parser)
+    parser.add_argument(
+        "--plot", type=Path, metavar="OUT.png", help="draw the leads with every mark found"
+    )
+    _add_person_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run_measure(options: argparse.Namespace) -> None:
     """Measure one ECG and judge it by the protocol; no model takes part."""
-    ecg = _record(options)
+    if options.plot is not None:
+        _check_picture(options.plot)
+    ecg = _with_person(_record(options), options.age, options.sex)
     measured = measure(ecg)
     found = apply_protocol(
         measured, age_years=ecg.age_years, sex=ecg.sex, calibrated=ecg.calibrated
     )
+    if options.plot is not None:
+        _save_gallery(options, ecg, measured, found)
+    told = account(ecg, measured, found)
     if options.json:
         record = {
             "source_fs": ecg.source_fs,
@@ -174,26 +236,75 @@ def run_measure(options: argparse.Namespace) -> None:
             {
                 "file": options.file.name,
                 "record": record,
+                "warnings": list(told.warnings),
                 **measured.to_json(),
                 **found.to_json(),
             }
         )
     else:
-        print(f"{DISCLAIMER}\n\n{options.file.name}")
-        _print_measured(ecg, measured, found)
+        table = measured.leads[["r_mv", "s_mv", "t_mv", "st_mv"]]
+        print(f"{DISCLAIMER}\n\n{options.file.name}\n{account_text(told)}\n\nLeads")
+        print(table.to_string(na_rep="-", float_format="{:.2f}".format))
 
 
-def _print_measured(ecg: ECG, measured: "Measurements", found: "Findings") -> None:
-    for title, value in headline(measured).items():
-        print(f"  {title:<18} {value}")
-    table = measured.leads[["r_mv", "s_mv", "t_mv", "st_mv"]]
-    print(f"\n{table.to_string(na_rep='-', float_format='{:.2f}'.format)}")
-    print("\nCriteria met:")
-    for finding in (each for each in found.findings if each.met):
-        print(f"  {finding.statement} [{finding.source}]")
-    print(f"\nBy these criteria: {'; '.join(found.diagnoses) or 'nothing to name'}")
-    for line in (*ecg.notes, *(f"{lead}: {why}" for lead, why in measured.quality.items())):
-        print(f"  Note: {line}")
+def _with_person(ecg: ECG, age_years: float | None, sex: str | None) -> ECG:
+    """The record with the age and sex that limits depend on, where its file lacks them."""
+    for name, said, known in (("age", age_years, ecg.age_years), ("sex", sex, ecg.sex)):
+        if None not in (said, known) and said != known:
+            raise ECGError(f"--{name} {said} contradicts the file, which says {known}")
+    return replace(
+        ecg,
+        age_years=ecg.age_years if age_years is None else age_years,
+        sex=ecg.sex if sex is None else sex,
+    )
+
+
+def _save_gallery(
+    options: argparse.Namespace, ecg: ECG, measured: "Measurements", found: "Findings"
+) -> None:
+    try:
+        from ecg_r1.gallery import draw_gallery
+    except ModuleNotFoundError as error:
+        raise ECGError(
+            f'{error}; --plot needs matplotlib: `pip install -e ".[notebooks]"`'
+        ) from error
+    draw_gallery(ecg, measured, found, title=options.file.name).savefig(options.plot)
+
+
+def _check_picture(path: Path) -> None:
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise ECGError(f"cannot write {path.name!r}; name it .png or .jpg")
+
+
+# ---------------------------------------------------------------------------- audit
+
+
+def add_audit_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `audit`."""
+    parser.add_argument("file", metavar="FILE.txt", type=Path, help="the reading, as text")
+    parser.add_argument(
+        "--ecg", type=Path, required=True, metavar="RECORD", help="what it speaks of"
+    )
+    _add_signal_options(parser)
+    _add_person_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run_audit(options: argparse.Namespace) -> None:
+    """Check every claim of a text against an ECG; no model takes part."""
+    try:
+        text = options.file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ECGError(f"{options.file.name} is no UTF-8 text: {error}") from error
+    ecg = open_case(
+        [options.ecg], fs=options.fs, units=options.units, leads=options.leads or None
+    ).ecg
+    found = audit(text, None if ecg is None else _with_person(ecg, options.age, options.sex))
+    if options.json:
+        _print_json({"file": options.file.name, "ecg": options.ecg.name, **found.to_json()})
+    else:
+        print(f"{DISCLAIMER}\n\n{options.file.name} about {options.ecg.name}")
+        print(found.to_text())
 
 
 # ---------------------------------------------------------------------------- page
@@ -210,8 +321,7 @@ def add_page_options(parser: argparse.ArgumentParser) -> None:
 
 def run_page(options: argparse.Namespace) -> None:
     """Draw one ECG on paper and save the picture."""
-    if options.output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise ECGError(f"cannot write {options.output.name!r}; name it .png or .jpg")
+    _check_picture(options.output)
     picture = draw_page(
         _record(options), options.layout, speed_mm_s=options.speed, gain_mm_mv=options.gain
     )
@@ -281,6 +391,30 @@ def _save_simulated(ecg: ECG, path: Path) -> None:
         raise ECGError(f"cannot write {path.name!r}; name it .csv or .png")
 
 
+# ---------------------------------------------------------------------------- corpus, fetch
+
+
+def print_corpus(options: argparse.Namespace) -> None:
+    """Make a corpus and say where it is."""
+    for line in run_corpus(options):
+        print(line)
+
+
+def print_fetch(options: argparse.Namespace) -> None:
+    """Fetch a public data set and say what happens."""
+    for line in run_fetch(options):
+        print(line, flush=True)
+
+
+# ---------------------------------------------------------------------------- evaluate
+
+
+def print_evaluation(options: argparse.Namespace) -> None:
+    """Evaluate a reader and print its table."""
+    for line in run_evaluate(options):
+        print(line, flush=True)
+
+
 # ---------------------------------------------------------------------------- train
 
 
@@ -322,9 +456,16 @@ def run_train(options: argparse.Namespace) -> None:
 COMMANDS = (
     Command("read", "read an ECG or a page image with the model", add_read_options, run_read),
     Command("measure", "measure an ECG; no model", add_measure_options, run_measure),
+    Command("audit", "check a reading against its ECG", add_audit_options, run_audit),
     Command("page", "draw an ECG on paper as a picture", add_page_options, run_page),
     Command("simulate", "simulate an ECG", add_simulate_options, run_simulate),
+    Command("fetch", "download a public data set", add_fetch_options, print_fetch),
+    Command("corpus", "make instruction data", add_corpus_options, print_corpus),
     Command("train", "train the shipped model from nothing", add_train_options, run_train),
+    Command("evaluate", "measure readings", add_evaluate_options, print_evaluation),
+    Command("tower", "pretrain or assemble ECG towers", add_tower_options, run_tower),
+    Command("sft", "fine-tune a checkpoint on a corpus", add_sft_options, run_sft),
+    Command("rl", "train a checkpoint further with rewards", add_rl_options, run_rl),
 )
 
 

@@ -19,8 +19,14 @@ from ecg_r1.processing import tower_input
 from ecg_r1.report import parse_report
 
 ARMS = ("signal", "image", "both")
-_ENVIRONMENT = {"signal": "signal", "image": "image", "both": "signal+image"}
-_NEEDS = {"signal": ("signal",), "image": ("image",), "both": ("signal", "image")}
+CONTROL = "control"  # a further arm: the same question about another ECG
+_ENVIRONMENT = {
+    "signal": "signal",
+    "image": "image",
+    "both": "signal+image",
+    CONTROL: "signal+image",
+}
+_NEEDS = {"signal": ("signal",), "image": ("image",), "both": ("signal", "image"), CONTROL: ()}
 _REFRESH_S = 0.05  # between two snapshots; faster than the eye reads
 
 
@@ -29,7 +35,7 @@ class Reading:
     """What one arm wrote, as far as it has come.
 
     Attributes:
-        arm: "signal", "image" or "both".
+        arm: "signal", "image", "both" or "control".
         text: The model's text, verbatim.
         steps: Step number to text.
         summary: The paragraph after the steps.
@@ -60,6 +66,7 @@ def stream(
     model: LoadedModel | str = "nano",
     arms: Sequence[str] = ARMS,
     max_new_tokens: int | None = None,
+    control: ECG | None = None,
 ) -> Iterator[dict[str, Reading]]:
     """Read an ECG and yield the readings as they grow; all arms are one batch, greedy.
 
@@ -69,6 +76,8 @@ def stream(
         model: A loaded model or what `load_model` takes.
         arms: Some of "signal", "image", "both".
         max_new_tokens: Longest reading in tokens; by default what the checkpoint says.
+        control: Another ECG, read from signal and image as the arm "control" of the same batch:
+            what a reading says whatever it is shown.
 
     Yields:
         Arm to `Reading`; the last dictionary is final. Closing the iterator stops the model.
@@ -80,6 +89,7 @@ def stream(
     _check_request(ecg, image, arms)
     if max_new_tokens is not None and max_new_tokens < 1:
         raise ECGError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
+    arms = [*arms, *([CONTROL] if control is not None else [])]
     loaded = model if isinstance(model, LoadedModel) else load_model(model)
     if image is None and any("image" in _NEEDS[arm] for arm in arms):
         image = draw_page(ecg, **loaded.page)
@@ -91,8 +101,16 @@ def stream(
         return
     inputs = loaded.processor(
         [_ENVIRONMENT[arm] for arm in running],
-        ecgs=[tower_input(ecg, loaded.processor.prompt) for arm in running if arm != "image"],
-        images=[image for arm in running if arm != "signal"],
+        ecgs=[
+            tower_input(control if arm == CONTROL else ecg, loaded.processor.prompt)
+            for arm in running
+            if arm != "image"
+        ],
+        images=[
+            draw_page(control, **loaded.page) if arm == CONTROL else image
+            for arm in running
+            if arm != "signal"
+        ],
     )
     for rows in _generate(loaded, inputs, max_new_tokens, started):
         for arm, row in zip(running, rows, strict=True):

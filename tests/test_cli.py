@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +15,11 @@ import ecg_r1.loading
 import ecg_r1.reading
 from ecg_r1 import DISCLAIMER
 from ecg_r1.__main__ import main
-from ecg_r1.ecg import ECGError
-from ecg_r1.inputs import open_page_image
+from ecg_r1.ecg import LEADS, ECGError, read_ecg
+from ecg_r1.page import draw_page
+from ecg_r1.pictures import open_page_image
 from ecg_r1.reading import Reading
+from ecg_r1.simulate import HeartSpec, Recording, simulate
 
 EXAMPLE = str(ROOT / "assets/ecgs/A0002.hea")  # CPSC2018, sinus rhythm, 500 Hz
 DONE = Reading(
@@ -59,7 +62,7 @@ def asked(monkeypatch):
 @pytest.fixture
 def picture(tmp_path):
     path = tmp_path / "page.png"
-    Image.new("RGB", (40, 30), "white").save(path)
+    draw_page(read_ecg(EXAMPLE), px_per_mm=2.5).save(path)
     return str(path)
 
 
@@ -87,7 +90,7 @@ def test_read_streams_each_arms_text_once_under_the_disclaimer(asked, capsys):
 def test_a_picture_is_read_as_an_image_without_a_signal(asked, picture, capsys):
     assert main(["read", picture]) == 0
     assert asked["ecg"] is None
-    assert asked["image"].size == (40, 30)
+    assert asked["image"].size == (675, 472)  # 270 x 189 mm at 2.5 px per mm
     out = capsys.readouterr().out
     assert out.count("This arm needs a signal.") == 2
     assert out.count("[7 tokens in 1.2 s]") == 1
@@ -111,6 +114,75 @@ def test_measure_speaks_to_people_too(capsys):
     out = capsys.readouterr().out
     assert out.startswith(DISCLAIMER)
     assert "QTc (Fridericia)" in out
+
+
+def test_measure_tells_urgency_support_and_uncertainty_in_text_and_json(capsys):
+    assert main(["measure", EXAMPLE]) == 0
+    told = capsys.readouterr().out
+    assert " ± " in told
+    assert "Routine: " in told
+    assert "    + " in told  # what supports the diagnosis
+    assert main(["measure", EXAMPLE, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["warnings"] == []
+    assert printed["urgency"]["level"] == "routine"
+    assert {"support", "excluded", "unjudged", "uncertainty", "reversal"} <= set(printed)
+    for label in printed["diagnoses"]:
+        assert f"  {label}" in told
+
+
+def test_exchanged_electrodes_are_warned_of_first(tmp_path, capsys):
+    spec = HeartSpec(recording=Recording(swapped=("RA", "LA")))
+    path = tmp_path / "swapped.npy"
+    np.save(path, simulate(spec, seed=4).signal)
+    words = ["measure", str(path), "--fs", "500", "--units", "mV", "--leads", ",".join(LEADS)]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert told.index("Suspected lead reversal") < told.index("Heart rate")
+    assert main([*words, "--json"]) == 0
+    assert "arm electrodes" in json.loads(capsys.readouterr().out)["warnings"][0]
+
+
+@pytest.fixture
+def nameless(tmp_path):
+    """A record whose file says nothing of the person, as the words after the subcommand."""
+    path = tmp_path / "beats.npy"
+    np.save(path, simulate(HeartSpec(), seed=4).signal)
+    return [str(path), "--fs", "500", "--units", "mV", "--leads", ",".join(LEADS)]
+
+
+def test_age_and_sex_reach_the_limits_that_depend_on_them(nameless, capsys):
+    def limit(*words):
+        assert main(["measure", *nameless, "--json", *words]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert printed["record"]["age_years"] == 50
+        return next(f["threshold"] for f in printed["findings"] if f["name"] == "cornell")
+
+    # Cornell voltage: 2.0 mV in women, 2.8 mV in men (Casale 1985).
+    assert limit("--sex", "female", "--age", "50") == 2.0
+    assert limit("--sex", "male", "--age", "50") == 2.8
+
+
+def test_a_person_who_contradicts_the_file_is_refused(capsys):
+    assert main(["measure", EXAMPLE, "--sex", "male", "--age", "1"]) == 2
+    assert "--age 1.0 contradicts the file, which says" in capsys.readouterr().err
+
+
+def test_measure_draws_the_marks_beside_what_it_prints(tmp_path, capsys):
+    path = tmp_path / "marks.png"
+    assert main(["measure", EXAMPLE, "--json", "--plot", str(path)]) == 0
+    assert json.loads(capsys.readouterr().out)["hr_bpm"] > 0
+    with Image.open(path) as picture:
+        assert picture.width == 1600
+
+
+def test_without_matplotlib_the_picture_is_refused_and_says_what_to_install(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.delitem(sys.modules, "ecg_r1.gallery", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    assert main(["measure", EXAMPLE, "--plot", str(tmp_path / "a.png")]) == 2
+    assert '--plot needs matplotlib: `pip install -e ".[notebooks]"`' in capsys.readouterr().err
 
 
 def test_page_writes_the_picture_at_the_asked_speed(tmp_path):
@@ -153,6 +225,14 @@ BAD = {
     "unknown arm": ("read", lambda f: [EXAMPLE, "--arms", "signal,smell"], "smell"),
     "no arm": ("read", lambda f: [EXAMPLE, "--arms", ","], "','"),
     "fs is no number": ("measure", lambda f: [EXAMPLE, "--fs", "fast"], "fast"),
+    "age is no number": ("measure", lambda folder: [EXAMPLE, "--age", "old"], "'old'"),
+    "age of a tree": ("measure", lambda folder: [EXAMPLE, "--age", "300"], "'300'"),
+    "marks under no picture name": ("measure", lambda f: [EXAMPLE, "--plot", "p.svg"], "p.svg"),
+    "marks in no folder": (
+        "measure",
+        lambda f: [EXAMPLE, "--plot", str(f / "none" / "p.png")],
+        "none",
+    ),
     "not a picture name": ("page", lambda f: [EXAMPLE, "-o", str(f / "p.docx")], "p.docx"),
     "no such folder": ("page", lambda f: [EXAMPLE, "-o", str(f / "none" / "p.png")], "none"),
 }

@@ -13,9 +13,20 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-MODULE_OF = {"pillow": "PIL", "scikit-learn": "sklearn", "rouge-score": "rouge_score"}
+MODULE_OF = {
+    "pillow": "PIL",
+    "scikit-learn": "sklearn",
+    "rouge-score": "rouge_score",
+    "sentence-transformers": "sentence_transformers",
+}
 # Brought by a named dependency that could not work without it.
-COMES_WITH = {"huggingface_hub": "transformers"}
+COMES_WITH = {
+    "huggingface_hub": "transformers",
+    "fastapi": "gradio",
+    "starlette": "gradio",
+    "pyarrow": "datasets",
+    "IPython": "ipywidgets",
+}
 
 
 def runtime() -> list[Requirement]:
@@ -26,7 +37,7 @@ def runtime() -> list[Requirement]:
 def imported() -> set[str]:
     """Top-level third-party modules that the package or the app import."""
     found = set()
-    for path in [ROOT / "app.py", *(ROOT / "ecg_r1").glob("*.py")]:
+    for path in [ROOT / "app.py", *(ROOT / "ecg_r1").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
@@ -45,8 +56,9 @@ def test_each_dependency_stands_once():
 
 def test_every_import_is_a_declared_dependency():
     declared = {need.name for need in runtime()}
+    extras = PROJECT["project"]["optional-dependencies"]
     declared |= {
-        Requirement(n).name for n in PROJECT["project"]["optional-dependencies"]["train"]
+        Requirement(n).name for extra, needs in extras.items() if extra != "dev" for n in needs
     }
     declared = {MODULE_OF.get(name, name) for name in declared}
     known = declared | {name for name, by in COMES_WITH.items() if by in declared}

@@ -1,0 +1,144 @@
+"""The page put together: components laid out, events tied to the handlers."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from ecg_r1.shipped import shipped
+from ecg_r1.studio import views
+from ecg_r1.studio.api import connect_api
+from ecg_r1.studio.reader import Page, Reader
+from ecg_r1.studio.study import Session
+from ecg_r1.studio.theme import CSS, HEAD, MASTHEAD, THEME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ecg_r1.loading import LoadedModel
+    from ecg_r1.studio.recorded import Before
+
+UPLOAD_LIMIT = "20mb"
+# Gradio's own copies of uploads and pictures are swept after this, looked at once a minute; a
+# visitor's screen is forgotten as long after it was last used.
+KEEP_UPLOADS_S = 14 * 60
+LAUNCH = {
+    "theme": THEME,
+    "css": CSS,
+    "head": HEAD,
+    "max_file_size": UPLOAD_LIMIT,
+    "run_history": False,
+    "show_error": False,
+    "ssr_mode": False,
+    "footer_links": ["api", "settings"],
+}
+_SLOT = {"concurrency_limit": 1, "concurrency_id": "reading"}
+
+
+def read_examples() -> dict[str, dict[str, Any]]:
+    """The shipped ECGs by title, in their order."""
+    listed = json.loads(shipped("ecgs/examples.json").read_text(encoding="utf-8"))
+    return {example["title"]: example for example in listed}
+
+
+def model_card() -> str:
+    """The shipped model's own card, without the header that only a hub needs."""
+    card = shipped("nano/README.md")
+    if not card.is_file():
+        return "The shipped model is not here yet, so there are no numbers to show."
+    text = card.read_text(encoding="utf-8")
+    return text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+
+
+def build_demo(
+    load: "Callable[[], LoadedModel]",
+    name: str = "nano",
+    before: "dict[str, Before] | None" = None,
+) -> gr.Blocks:
+    """Lay out the page around a model.
+
+    Args:
+        load: Gives the model; called when the first reading begins, so that the page is there
+            at once. What it raises as ECGError is shown in the columns.
+        name: Of the model, for display.
+        before: Readings of the examples that were made before, see `recorded`.
+    """
+    examples = read_examples()
+    with gr.Blocks(
+        title="ECG-R1 Studio", analytics_enabled=False, delete_cache=(60, KEEP_UPLOADS_S)
+    ) as demo:
+        gr.HTML(MASTHEAD)
+        page = _lay_page(list(examples))
+        reader = Reader(load, examples, page, read_before=dict(before or {}))
+        title = f"About the model ({name}): data, training and test numbers"
+        with gr.Accordion(title, open=False):
+            gr.Markdown(
+                model_card() if name == "nano" else f"Loaded from {name}; see its own card."
+            )
+        _connect(demo, reader)
+        connect_api(load, _SLOT)
+    return demo
+
+
+def _lay_page(titles: list[str]) -> Page:
+    session = gr.State(Session(), time_to_live=KEEP_UPLOADS_S)
+    with gr.Tabs():
+        example = views.lay_example(titles)
+        own = views.lay_own()
+        play, go, reset = views.lay_play()
+        dials, simulate = views.lay_dials()
+        guess, hide, compare, feedback = views.lay_guess()
+    control, again, stop = views.lay_actions()
+    actions = views.Actions(go, reset, simulate, hide, compare, control, again, stop)
+    shown, columns = views.lay_views(feedback)
+    takeaway = views.lay_takeaway()
+    return Page(session, example, own, play, dials, guess, actions, shown, columns, takeaway)
+
+
+def _connect(demo: gr.Blocks, reader: Reader) -> None:
+    """Tie the events to the handlers; one reading runs at a time, the others queue."""
+    at = reader.at
+    actions, take = at.actions, at.takeaway
+    form = {
+        at.session, at.example.example, actions.control,
+        *at.own.all()[:-2], *at.play.all(), *at.dials.all(),
+    }  # fmt: skip
+    columns = [each for column in at.columns.values() for each in column.all()]
+    reading = {
+        "inputs": form,
+        "outputs": [
+            at.example.example, actions.control, actions.stop,
+            *at.play.all(), *at.views.all(), *columns,
+        ],
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        **_SLOT,
+    }  # fmt: skip
+    at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    demo.load(reader.open_page, api_name="open", **reading)
+    asked = (
+        (at.example.example.input, reader.read_example),
+        (at.example.read.click, reader.read_example),
+        (at.own.read.click, reader.read_own),
+        (actions.play.click, reader.read_again),
+        (actions.simulate.click, reader.read_simulated),
+        (actions.again.click, reader.read_again),
+    )
+    for event, handler in asked:
+        # A visitor's next reading ends the one that still runs, or it would wait behind it.
+        event(reader.stop, **at_once).then(handler, **reading)
+    own = at.own
+    own.files.change(reader.inspect, own.files, [own.found, own.leads], **at_once)
+    actions.stop.click(reader.stop, **at_once)
+    actions.reset.click(reader.undo, outputs=at.play.all(), **at_once)
+    answers = [at.views.answers, at.views.values, at.views.feedback]
+    actions.hide.click(reader.hide_answers, outputs=answers, **at_once)
+    guessed = {at.session, *at.guess.all()}
+    actions.compare.click(reader.compare, guessed, answers, **at_once)
+    files = [take.json, take.markdown, take.pdf]
+    take.prepare.click(reader.prepare, {at.session}, files, api_visibility="private")
+    take.share.click(reader.share, {at.session}, take.link, **at_once).success(
+        None, take.link, take.link,
+        js="query => location.origin + location.pathname + '?' + query",
+        **at_once,
+    )  # fmt: skip

@@ -1,0 +1,207 @@
+"""What a visitor looks at: a record or a page, measured, and what was changed of it."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ecg_r1.auditing import Audit, audit
+from ecg_r1.augment import Scan, apply_scan
+from ecg_r1.claims.facts import Facts
+from ecg_r1.ecg import ECG, FS, LEADS, ECGError
+from ecg_r1.inputs import Case, open_case
+from ecg_r1.measurement import Measurements, measure
+from ecg_r1.page import draw_page
+from ecg_r1.protocol import Findings, apply_protocol
+from ecg_r1.shipped import shipped
+
+if TYPE_CHECKING:
+    from ecg_r1.reading import Reading
+
+CONTROLS = ("none", "blank", "other")
+GRAIN = 255 / 12  # grey levels of noise on the page at dial 1: ours
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One ECG as it came, with everything that was measured on it.
+
+    Attributes:
+        title: For display.
+        ecg: The record, None when only a picture came.
+        image: The picture, None when a record came.
+        measured: What was measured, None without a record.
+        found: What the protocol says of it.
+        facts: What claims are checked against.
+        known: The example's entry, with the label of its source; None for other records.
+    """
+
+    title: str
+    ecg: ECG | None = None
+    image: Image.Image | None = None
+    measured: Measurements | None = None
+    found: Findings | None = None
+    facts: Facts | None = None
+    known: dict[str, Any] | None = None
+
+
+def study(case: Case, title: str, known: dict[str, Any] | None = None) -> Study:
+    """Measure a case and judge it."""
+    ecg = case.ecg
+    if ecg is None:
+        return Study(title, image=case.image, known=known)
+    measured = measure(ecg)
+    person = (ecg.age_years, ecg.sex)
+    found = apply_protocol(
+        measured, age_years=person[0], sex=person[1], calibrated=ecg.calibrated
+    )
+    facts = Facts.of(measured, found, calibrated=ecg.calibrated, person=person)
+    return Study(title, ecg, None, measured, found, facts, known)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is done to a record and its page before a model sees them; the defaults do nothing.
+
+    Attributes:
+        leads_off: Leads that are silent.
+        hide: "signal" or "image": a modality that no arm gets; "" hides none.
+        noise_mv: Muscle noise at each lead, standard deviation in mV.
+        wander_mv: Baseline wander at 0.3 Hz, amplitude in mV.
+        blur: 0 to 1; 1 smears a point over half a percent of the page's width.
+        rotate_deg: Turn of the page, counter-clockwise.
+        grain: Noise of the picture, 0 to 1.
+        layout: "3x4", "6x2", "12x1", or "" for the page the model was trained on.
+        speed_mm_s: Paper speed.
+        gain_mm_mv: Gain.
+    """
+
+    leads_off: tuple[str, ...] = ()
+    hide: str = ""
+    noise_mv: float = 0.0
+    wander_mv: float = 0.0
+    blur: float = 0.0
+    rotate_deg: float = 0.0
+    grain: float = 0.0
+    layout: str = ""
+    speed_mm_s: float = 25.0
+    gain_mm_mv: float = 10.0
+
+    def __post_init__(self) -> None:
+        unknown = [lead for lead in self.leads_off if lead not in LEADS]
+        if unknown:
+            raise ECGError(f"lead {unknown[0]!r} is unknown: choose from {', '.join(LEADS)}")
+        if self.hide not in ("", "signal", "image"):
+            raise ECGError(f'hide {self.hide!r} must be "signal", "image" or empty')
+
+    def words(self) -> list[str]:
+        """What differs from an untouched record, in words.
+
+        Example:
+            >>> Change(leads_off=("V1",), rotate_deg=3).words()
+            ['without V1', 'page turned by 3 degrees']
+        """
+        said = {
+            f"without {', '.join(self.leads_off)}": self.leads_off,
+            f"no {self.hide} at all": self.hide,
+            f"noise of {self.noise_mv:g} mV": self.noise_mv,
+            f"baseline wander of {self.wander_mv:g} mV": self.wander_mv,
+            f"page blurred ({self.blur:g})": self.blur,
+            f"page turned by {self.rotate_deg:g} degrees": self.rotate_deg,
+            f"page grainy ({self.grain:g})": self.grain,
+            f"layout {self.layout}": self.layout,
+            f"{self.speed_mm_s:g} mm/s": self.speed_mm_s != 25,
+            f"{self.gain_mm_mv:g} mm/mV": self.gain_mm_mv != 10,
+        }
+        return [words for words, is_so in said.items() if is_so]
+
+
+def altered(ecg: ECG, change: Change) -> ECG:
+    """The record as the change leaves it; the same change gives the same noise."""
+    if not (change.leads_off or change.noise_mv or change.wander_mv):
+        return ecg
+    rng = np.random.default_rng(0)
+    n = ecg.signal.shape[1]
+    phase = rng.uniform(0, 2 * np.pi, (12, 1))
+    wander = change.wander_mv * np.sin(2 * np.pi * 0.3 * np.arange(n) / FS + phase)
+    signal = ecg.signal + wander + rng.normal(0, 1, (12, n)) * change.noise_mv
+    signal[[LEADS.index(lead) for lead in change.leads_off]] = np.nan
+    return replace(ecg, signal=signal)
+
+
+def altered_page(ecg: ECG, change: Change, page: dict[str, Any]) -> Image.Image:
+    """The page of an altered record, scaled to what the model was trained to see.
+
+    Args:
+        ecg: The record, altered already.
+        change: Layout, speed, gain and what befell the picture.
+        page: Arguments of `draw_page` for the model's own page.
+    """
+    drawn = dict(page) | {"speed_mm_s": change.speed_mm_s, "gain_mm_mv": change.gain_mm_mv}
+    if change.layout:
+        drawn["layout"] = change.layout
+    return damaged(draw_page(ecg, **drawn), change)
+
+
+def damaged(image: Image.Image, change: Change) -> Image.Image:
+    """A picture as blur, rotation and grain leave it."""
+    if not (change.blur or change.rotate_deg or change.grain):
+        return image
+    scan = Scan(
+        rotation_deg=change.rotate_deg,
+        blur=0.005 * change.blur,
+        noise=GRAIN * change.grain,
+    )
+    return apply_scan(image.convert("RGB"), scan, np.random.default_rng(0))
+
+
+def control_of(study: Study, kind: str, examples: list[dict[str, Any]]) -> ECG | None:
+    """What the control arm reads: nothing on it, or another patient's record.
+
+    Raises:
+        ECGError: The kind is unknown.
+    """
+    if kind not in CONTROLS:
+        raise ECGError(f"control {kind!r} is unknown: choose one of {', '.join(CONTROLS)}")
+    if kind == "none":
+        return None
+    if kind == "blank":
+        return ECG(np.zeros((12, 10 * FS)), source="blank")
+    own = None if study.known is None else study.known["file"]
+    other = next(one for one in reversed(examples) if one["file"] != own)
+    return open_case([shipped(f"ecgs/{other['file']}")]).ecg
+
+
+@dataclass
+class Session:
+    """What one visitor has on the screen; lives in memory only.
+
+    Attributes:
+        study: The ECG, None before the first one.
+        change: What was done to it for the models.
+        control: One of `CONTROLS`.
+        readings: Arm to what it wrote last.
+        audits: Arm to the audit of a finished reading.
+        model: Name of the model that read.
+    """
+
+    study: Study | None = None
+    change: Change = field(default_factory=Change)
+    control: str = "none"
+    readings: dict[str, "Reading"] = field(default_factory=dict)
+    audits: dict[str, Audit] = field(default_factory=dict)
+    model: str = ""
+
+    def start(self, study: Study) -> None:
+        """Put a new ECG on the screen; what was said of the last one goes."""
+        self.study, self.readings, self.audits = study, {}, {}
+
+    def finish(self, arm: str) -> Audit | None:
+        """The audit of an arm once it is done; made once."""
+        reading = self.readings.get(arm)
+        if self.study is None or reading is None or not reading.done or reading.problem:
+            return None
+        if arm not in self.audits:
+            self.audits[arm] = audit(reading.text, self.study.facts)
+        return self.audits[arm]
