@@ -263,7 +263,7 @@ def test_training_refuses_an_unknown_stage_and_a_folder_without_records(tmp_path
     assert main(["train", "nano", "--out", str(tmp_path), "--stages", "tower,polish"]) == 2
     assert "'polish' is no stage; choose from corpus, tower" in capsys.readouterr().err
     assert main(["train", "nano", "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
-    assert "holds no ptbxl_database.csv" in capsys.readouterr().err
+    assert "is no PTB-XL (ptbxl_database.csv), no LUDB" in capsys.readouterr().err
 
 
 def test_a_transparent_page_is_opened_on_white(tmp_path):

@@ -110,7 +110,7 @@ def check_memory(model: str, weights: int | None, free: int | None, *, on_gpu: b
     Example:
         >>> check_memory("big", 17_000_000_000, 8_000_000_000, on_gpu=True)
         Traceback (most recent call last):
-        ecg_r1.formats.ECGError: model 'big' needs about 18.0 GB of GPU memory and 8.0 GB ...
+        ecg_r1.formats.common.ECGError: model 'big' needs about 18.0 GB of GPU memory and 8.0 GB ...
     """
     if weights is None or free is None or model == "nano":
         return
