@@ -200,9 +200,14 @@ def test_a_claim_shows_its_place_on_the_trace_and_the_measured_beside_the_claime
     card = page.locator("#claim-card")
     assert "120 ms" in card.inner_text()
     assert re.search(r"Measured\s+1[89]\d(\.\d)? ms", card.inner_text())
-    mark = page.locator(".claim-window").bounding_box()
-    plot = page.locator("#trace .js-plotly-plot").bounding_box()
-    assert plot["x"] < mark["x"] < mark["x"] + mark["width"] < plot["x"] + plot["width"]
+    # The plot may still be taking its size, and the mark is drawn anew with it.
+    page.wait_for_function(
+        """() => {
+            const [mark, plot] = [".claim-window", "#trace .js-plotly-plot"].map(
+                (each) => document.querySelector(each).getBoundingClientRect());
+            return plot.left < mark.left && mark.width > 0 && mark.right < plot.right;
+        }"""
+    )
     page.keyboard.press("Escape")
     assert card.count() == page.locator(".claim-window").count() == 0
     assert page.evaluate("document.activeElement.textContent") == "PR interval 120 ms"

@@ -29,7 +29,7 @@
     }
     if (figure.on && !figure.dataset.claims) {
       figure.dataset.claims = "1";
-      figure.on("plotly_relayout", draw);
+      figure.on("plotly_afterplot", draw); // zoomed, resized or drawn anew
     }
   }
 
