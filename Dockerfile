@@ -11,7 +11,7 @@ COPY . .
 # An ordinary user, and no place to keep anything but its temporary folder.
 RUN useradd --create-home reader
 USER reader
-ENV GRADIO_TEMP_DIR=/tmp/studio HF_HUB_DISABLE_TELEMETRY=1
+ENV HF_HUB_DISABLE_TELEMETRY=1
 
 EXPOSE 7860
 HEALTHCHECK --start-period=60s CMD ["python", "-c", \

@@ -3,54 +3,65 @@
 `python app.py` serves it on this machine alone; `python app.py --help` lists the options.
 """
 
+import signal
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from threading import Thread
+from typing import Any
 
-from fastapi.responses import JSONResponse
-from starlette.routing import Route
+from ecg_r1.studio.models import Models, is_zero_gpu  # first: on ZeroGPU it goes before torch
 
-from ecg_r1 import __version__
+# isort: split
+
 from ecg_r1.ecg import ECGError
 from ecg_r1.shipped import shipped
-from ecg_r1.studio.build import LAUNCH, build_demo, read_examples
-from ecg_r1.studio.options import Settings, load, read_settings
+from ecg_r1.studio.build import build_demo, read_examples
+from ecg_r1.studio.options import Settings, read_settings
 from ecg_r1.studio.recorded import record_examples, recorded
-
-if TYPE_CHECKING:
-    from ecg_r1.loading import LoadedModel
-
-
-@cache
-def load_once(model: str) -> "LoadedModel":
-    """The model, loaded once for all visitors."""
-    return load(model)
-
-
-def health(_request: Any) -> JSONResponse:
-    """That the server answers, and which version does."""
-    return JSONResponse({"status": "ok", "version": __version__})
+from ecg_r1.studio.tempfiles import private_folder
 
 
 def serve(settings: Settings, **more: Any) -> Any:
-    """Launch the page; `more` goes to Gradio's `launch`."""
-    before = None
-    if settings.model == "nano":
-        before = recorded(shipped("readings.json"))
-    else:
-        load_once(settings.model)  # minutes, spent before the first visitor comes
-    demo = build_demo(lambda: load_once(settings.model), settings.model, before)
+    """Serve the page until interrupted.
+
+    Args:
+        settings: How.
+        more: What goes to Gradio's `launch` beside them.
+
+    Returns:
+        The page, when `more` says that the call is not to wait.
+    """
+    models = Models(settings.models)
+    warm = Thread(target=_warm, args=[models], daemon=True)
+    if is_zero_gpu() or settings.models != ("nano",):
+        models.load_all()  # minutes, spent before visitors come; ZeroGPU wants them here
+    before = {("nano", file): one for file, one in recorded(shipped("readings.json")).items()}
+    demo, served = build_demo(models, before)
     demo.queue(max_size=settings.queue)
+    warm.start()
     # Without a host, Gradio takes GRADIO_SERVER_NAME, which Spaces sets, else 127.0.0.1.
-    return demo.launch(
+    demo.launch(
         server_name=settings.host,
         server_port=settings.port,
         auth=settings.login,
         mcp_server=settings.mcp,
-        app_kwargs={"routes": [Route("/health", health)]},
-        **LAUNCH,
+        **served,
         **more,
     )
+    return demo
+
+
+def _warm(models: Models) -> None:
+    """Load behind the page, which is there at once; a failure is told to whoever reads."""
+    with suppress(ECGError):
+        models.load_all()
+
+
+def record() -> None:
+    """Read the examples with nano and keep the readings."""
+    examples = list(read_examples().values())
+    for line in record_examples(Models(["nano"]).get(), examples, shipped("readings.json")):
+        sys.stdout.write(f"{line}\n")
 
 
 def main() -> int:
@@ -58,12 +69,12 @@ def main() -> int:
     try:
         settings = read_settings()
         if settings.record:
-            examples = list(read_examples().values())
-            out = shipped("readings.json")
-            for line in record_examples(load_once("nano"), examples, out):
-                sys.stdout.write(f"{line}\n")
+            record()
         else:
-            serve(settings)
+            # A container is stopped with this signal; its files are to go as after Ctrl-C.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            with private_folder():
+                serve(settings)
     except (ECGError, ImportError) as error:
         sys.stderr.write(f"app.py: {' '.join(str(error).split())}\n")
         return 2

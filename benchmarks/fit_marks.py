@@ -1,6 +1,12 @@
 """Trains the marking network's weights: for LUDB's benchmark by folds, and on everything.
 
-    python -m benchmarks.fit_marks assets/marks.npz --data ../shared/data [--epochs 200]
+    python -m benchmarks.fit_marks FILE.npz --data ../shared/data [--epochs 200]
+
+The shipped `assets/marks.npz` came from this command at commit 97f466d. The simulator, which
+draws most of the examples, has changed since, so that a new run gives weights of the same kind
+and not the same numbers: run `benchmarks.measure` on them before they replace the shipped ones,
+and set again what was set on these (`marks.SHIFT`, the decision whether there is a P,
+`result.UNCERTAINTY`).
 
 Each `fold` never sees the LUDB records whose number is `fold` modulo five; the simulated
 records are the same for all.

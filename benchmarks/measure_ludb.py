@@ -127,7 +127,13 @@ def ours(result: Measurements, span: tuple[float, float]) -> dict[str, float]:
     """Our values: per-lead medians and, under `global_`, the headline ones."""
     middle = result.leads[["pr_ms", "qrs_ms", "qt_ms"]].median()
     hr = rate_inside(result.rpeaks, span)
-    headline = {"pr": result.pr_ms, "qrs": result.qrs_ms, "qt": result.qt_ms}
+    headline = {
+        "pr": result.pr_ms,
+        "qrs": result.qrs_ms,
+        "qt": result.qt_ms,
+        "qtcf": result.qtc_ms,
+        "axis": result.axis_deg,
+    }
     return {
         "hr": hr,
         "pr": middle.pr_ms,
@@ -446,14 +452,37 @@ def headline_rows(records: list[Case], folder: Path) -> list[dict[str, object]]:
 def uncertainty_rows(records: list[Case]) -> list[dict[str, object]]:
     """How many records have the cardiologists' value within the stated uncertainty."""
     rows = []
-    for name in ("pr", "qrs", "qt"):
-        wide = np.array([case.widths.get(f"{name}_ms", np.nan) for case in records])
-        error = np.array([case.values[f"global_{name}"] - case.true[name] for case in records])
+    units = {
+        "pr": "pr_ms",
+        "qrs": "qrs_ms",
+        "qt": "qt_ms",
+        "qtcf": "qtc_ms",
+        "axis": "axis_deg",
+    }
+    for name, key in units.items():
+        wide = np.array([case.widths.get(key, np.nan) for case in records])
+        true = np.array(
+            [marked_axis(case) if name == "axis" else case.true[name] for case in records]
+        )
+        error = np.array([case.values[f"global_{name}"] for case in records]) - true
+        if name == "axis":
+            error = (error + 180) % 360 - 180
         known = ~np.isnan(wide + error)
         inside = Share(int((np.abs(error[known]) <= wide[known]).sum()), int(known.sum()))
-        what = f"{name.upper()} within its uncertainty (median {np.median(wide[known]):.0f} ms)"
+        half = f"{np.median(wide[known]):.0f} {'°' if name == 'axis' else 'ms'}"
+        what = f"{name.upper()} within its uncertainty (median {half})"
         rows.append(_said(what, str(inside)))
     return rows
+
+
+def marked_axis(case: Case) -> float:
+    """The QRS axis in degrees between the cardiologists' marks."""
+    table = case.table.assign(wave=case.table.wave.map({"p": "P", "N": "QRS", "t": "T"}))
+    net = [
+        levels(case.signal[LEADS.index(lead)], table[table.lead == lead])["net"]
+        for lead in ("I", "aVF")
+    ]
+    return frontal_axis(*net)
 
 
 def speed_rows(mine: list[Case], theirs: list[Case]) -> list[dict[str, object]]:

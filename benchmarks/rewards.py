@@ -1,17 +1,31 @@
-"""The three paper rewards: ours beside plain regular expressions in the same run.
+"""The three paper rewards beside plain regular expressions in the same run; the strict ones.
 
 Run `python -m benchmarks.rewards`. One thread; readings of 7.9 thousand characters, like those
 the reference was timed on (2,100 to 2,500 completions/s for the three, see `ecg-r1.md`).
-Groups of six completions share their solution. The last line of the table is a text that makes
-a scan which restarts at each tag quadratic.
+Groups of six completions share their solution. The last line of the first table is a text that
+makes a scan which restarts at each tag quadratic.
+
+The strict rewards parse claims, and keep what single sentences said. "Cold" forgets all of it
+before each completion; "warm" is the batch again, as in training, where sentences repeat. The
+readings of the first table say one filling sentence over and over; the last row's readings say
+no sentence twice.
 """
 
 import re
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 
+from ecg_r1.claims import parse
 from ecg_r1.report import STEP_TITLES
-from ecg_r1.rewards import paper_diagnosis_reward, paper_evidence_reward, paper_format_reward
+from ecg_r1.rewards import (
+    paper_diagnosis_reward,
+    paper_evidence_reward,
+    paper_format_reward,
+    strict_diagnosis_reward,
+    strict_evidence_reward,
+    strict_format_reward,
+)
 from ecg_r1.rewards.paper import STEP_KEYS
 
 CHARACTERS, GROUP, COMPLETIONS, SECONDS = 7900, 6, 48, 2.0
@@ -59,6 +73,25 @@ def ours(completions: Sequence[str], solutions: Sequence[str]) -> list[list[floa
         paper_diagnosis_reward(completions, solution=solutions),
         paper_evidence_reward(completions, solution=solutions),
     ]
+
+
+def strict(completions: Sequence[str], solutions: Sequence[str]) -> list[list[float | None]]:
+    """Format, diagnosis and evidence, hard to cheat."""
+    return [
+        strict_format_reward(completions),
+        strict_diagnosis_reward(completions, solution=solutions),
+        strict_evidence_reward(completions, solution=solutions),
+    ]
+
+
+def strict_cold(completions: Sequence[str], solutions: Sequence[str]) -> list[list]:
+    """The same, each completion as if it were the first."""
+    found = []
+    for completion, solution in zip(completions, solutions, strict=True):
+        parse._claims_of.cache_clear()
+        parse._bare_claims_of.cache_clear()
+        found.append(strict([completion], [solution]))
+    return found
 
 
 def plain(completions: Sequence[str], solutions: Sequence[str]) -> list[list[float]]:
@@ -120,6 +153,30 @@ def columns(filler: str) -> Columns:
     return [reading(n, filler) for n in range(COMPLETIONS)], [solution(g) for g in groups]
 
 
+MOULDS = (
+    "The R wave in V5 is {a}.{b} mm", "The S wave in V1 is {b}.{a} mm", "QRS duration {c} ms",
+    "The heart rate is {c} bpm", "PR interval 1{c} ms", "No ST elevation in V{d} of beat {a}",
+    "T wave inversion in V{d} of {b} mm", "The axis is {c} degrees", "QTc 4{b} ms, normal",
+    "Minute {a}{b} shows no artefact", "Premature ventricular complexes in strip {a}{b}",
+    "Left bundle branch block is unlikely in beat {c}",
+)  # fmt: skip
+
+
+def without_repetition(number: int) -> str:
+    """A reading of `CHARACTERS` characters in which no sentence stands twice."""
+    said = (
+        mould.format(a=k % 89 + 10, b=(k * 7 + number) % 89 + 10, c=k + 40, d=k % 6 + 1)
+        for k in count()
+        for mould in MOULDS
+    )
+    steps = dict.fromkeys(STEP_TITLES, "")
+    for n in STEP_TITLES:
+        while len(steps[n]) < (CHARACTERS - 400) / len(STEP_TITLES):
+            steps[n] += f"{next(said)}. "
+    body = "\n\n".join(f"**Step {n}: {STEP_TITLES[n]}**\n{steps[n]}" for n in STEP_TITLES)
+    return f"<think>\n{body}\n</think>\n\nSummary.\n\n<answer>{LABELS}</answer>"
+
+
 def main() -> None:
     """Print the table; ours and the baseline must agree on every text."""
     unclosed = (["<think>" * 5000], [solution(0)])
@@ -136,6 +193,13 @@ def main() -> None:
             raise SystemExit(f"{name}: the two disagree")
         fast, slow = rate(ours, batch), rate(plain, batch)
         print(f"{name:30}{fast:12,.0f}{slow:14,.1f}{fast / slow:8.1f}")
+    print(f"\n{'strict, completions/s':30}{'cold':>12}{'warm':>14}")
+    groups = [solution(n // GROUP) for n in range(COMPLETIONS)]
+    different = [without_repetition(n) for n in range(COMPLETIONS)], groups
+    for name, batch in [*list(cases.items())[:2], ("no sentence twice", different)]:
+        cold = rate(strict_cold, batch)
+        strict(*batch)
+        print(f"{name:30}{cold:12,.0f}{rate(strict, batch):14,.0f}")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from ecg_r1.sft.options import add_sft_options, run_sft
 from ecg_r1.towers import add_tower_options, run_tower
 
 if TYPE_CHECKING:
+    from ecg_r1.loading import LoadedModel
     from ecg_r1.measurement import Measurements
     from ecg_r1.protocol import Findings
     from ecg_r1.reading import Reading
@@ -131,6 +132,16 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
         "--arms", type=_arms, default=tuple(ARM_NAMES), help="signal,image,both (default: all)"
     )
     parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
+    parser.add_argument("--revision", help="branch, tag or commit of a hub id")
+    parser.add_argument("--device", help="cpu, cuda, mps (default: the GPU when there is one)")
+    parser.add_argument(
+        "--quantise", choices=("4bit", "8bit"), help="on a CUDA GPU with bitsandbytes"
+    )
+    parser.add_argument(
+        "--lead-order",
+        choices=("standard", "mimic"),
+        help="of the model's input; mimic: aVF before aVL (default: as the model learned)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
 
@@ -142,10 +153,9 @@ def run_read(options: argparse.Namespace) -> None:
     if options.output is not None:
         raise ECGError(f"-o makes a table of a folder, and {str(options.file)!r} is none")
     case = _case(options)
-    from ecg_r1.loading import load_model  # brings torch, which the other commands do not need
+    model = _model(options)
     from ecg_r1.reading import stream
 
-    model = load_model(options.model)
     snapshots = stream(ecg=case.ecg, image=case.image, model=model, arms=options.arms)
     if not options.json:
         print(f"{DISCLAIMER}\n\n{options.file.name}, read by {model.name}")
@@ -157,14 +167,25 @@ def run_read(options: argparse.Namespace) -> None:
     _print_json({"file": options.file.name, "model": model.name, "arms": arms})
 
 
+def _model(options: argparse.Namespace) -> "LoadedModel":
+    from ecg_r1.loading import load_model  # brings torch, which the other commands do not need
+
+    return load_model(
+        options.model,
+        device=options.device,
+        revision=options.revision,
+        quantise=options.quantise,
+        lead_order=options.lead_order,
+    )
+
+
 def _read_folder(options: argparse.Namespace) -> None:
     if options.output is None:
         raise ECGError(f"{str(options.file)!r} is a folder; say where its table goes: -o t.csv")
-    from ecg_r1.loading import load_model
     from ecg_r1.studio.batch import read_folder
 
     said = {"fs": options.fs, "units": options.units, "leads": options.leads or None}
-    model = load_model(options.model)
+    model = _model(options)
     for line in read_folder(
         options.file, options.output, model=model, arms=options.arms, **said
     ):

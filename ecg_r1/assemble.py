@@ -19,7 +19,13 @@ from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLForConditional
 from ecg_r1.ecg import ECGError
 from ecg_r1.loading import check_parts
 from ecg_r1.model import ECGR1Config, ECGR1ForConditionalGeneration
-from ecg_r1.processing import ECG_END, ECG_PAD, ECG_START, ECGR1Processor
+from ecg_r1.processing import (
+    ECG_END,
+    ECG_PAD,
+    ECG_START,
+    REFERENCE_SETTINGS,
+    ECGR1Processor,
+)
 from ecg_r1.tower import ECGTower, TowerConfig, is_untrained
 
 PREFIX = "module.ecg."  # of the tower's tensors in ECG-CoCa's file
@@ -175,7 +181,10 @@ def _processor(qwen: str, shape: TowerConfig) -> ECGR1Processor:
         tokenizer = AutoTokenizer.from_pretrained(qwen)
         # In the reference's order, so that its ids come out.
         tokenizer.add_tokens([ECG_PAD, ECG_START, ECG_END], special_tokens=True)
-        settings = {"ecg_samples": shape.samples, "ecg_tokens": shape.tokens}
+        settings = REFERENCE_SETTINGS | {
+            "ecg_samples": shape.samples,
+            "ecg_tokens": shape.tokens,
+        }
         return ECGR1Processor.from_pretrained(qwen, settings=settings, tokenizer=tokenizer)
     except (OSError, ValueError) as error:
         raise ECGError(f"no Qwen3-VL processor in {qwen!r}: {error}") from error

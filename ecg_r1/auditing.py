@@ -1,17 +1,18 @@
 """The audit of a reading: every claim checked against the trace, and what it leaves out.
 
 A hallucination is a claim that the record contradicts; the rate is their share of the claims
-that can be checked. What this leaves out: finding claims (`claims.parse`) and their check
-(`claims.judge`). For education and research only, never a diagnosis.
+that can be checked. What this leaves out: finding claims (`claims.parse`), their check
+(`claims.judge`), and HTML (`display.audit_html`). For education and research only, never a
+diagnosis.
 """
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from html import escape
 from typing import Any
 
 from ecg_r1.claims.facts import Facts
-from ecg_r1.claims.judge import Verdict, judge
+from ecg_r1.claims.judge import judge
+from ecg_r1.claims.judgement import MARKS, Verdict
 from ecg_r1.claims.omissions import Omission, omissions
 from ecg_r1.claims.parse import parse_claims
 from ecg_r1.claims.quarrels import Quarrel, quarrels
@@ -21,13 +22,6 @@ from ecg_r1.measurement import Measurements, measure
 from ecg_r1.protocol import apply_protocol
 
 NO_SIGNAL = "nothing was measured: a picture alone cannot be checked"
-# Verdict -> mark, words and colours of text and ground (contrast above 7:1 on either ground).
-MARKS: dict[Verdict, tuple[str, str, str, str]] = {
-    "supported": ("\u2713", "supported", "#0b4a22", "#dff3e4"),
-    "contradicted": ("\u2717", "contradicted", "#7a0c12", "#fbe1e1"),
-    "unsupported": ("?", "unsupported", "#5b3d00", "#fdf0d0"),
-    "not_checkable": ("\u2013", "not checkable", "#3a3f46", "#eceef0"),
-}
 
 
 @dataclass(frozen=True)
@@ -94,6 +88,24 @@ class Audit:
         """Share of the expected findings that are passed over; None when none was expected."""
         return len(self.omissions) / self.n_expected if self.n_expected else None
 
+    @property
+    def summary(self) -> str:
+        """How many claims, of which verdicts, and the hallucination rate, in one line."""
+        counts = self.counts
+        said = ", ".join(f"{counts[v]} {MARKS[v][1]}" for v in MARKS if counts[v])
+        rate = self.hallucination_rate
+        rated = "" if rate is None else f"; hallucination rate {100 * rate:.0f} %"
+        n = len(self.claims)
+        return f"{n} claim{'s' * (n != 1)}{': ' + said if said else ''}{rated}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Quarrels, then omissions, each in a line."""
+        return (
+            *(f"contradicts itself: {one.reason}" for one in self.quarrels),
+            *(f"left out: {_omitted(one)}" for one in self.omissions),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain Python throughout, so that `json.dumps` gives valid JSON."""
         return {
@@ -107,29 +119,10 @@ class Audit:
 
     def to_text(self) -> str:
         """One line for each claim, quarrel and omission."""
-        lines = [_summary(self)]
+        lines = [self.summary]
         lines += [f"  {_told(one)}" for one in self.claims]
-        lines += [f"  ! contradicts itself: {one.reason}" for one in self.quarrels]
-        lines += [f"  - left out: {_omitted(one)}" for one in self.omissions]
+        lines += [f"  ! {note}" for note in self.notes]
         return "\n".join(lines)
-
-    def to_html(self) -> str:
-        """The reading with its claims marked by colour, sign and words, everything escaped."""
-        pieces, done = [], 0
-        for start, end in _stretches(self.claims):
-            inside = [one for one in self.claims if start <= one.span[0] < end]
-            pieces += [escape(self.text[done:start]), _marked(self.text[start:end], inside)]
-            done = end
-        body = "".join(pieces) + escape(self.text[done:])
-        notes = [f"Contradicts itself: {one.reason}." for one in self.quarrels]
-        notes += [f"Left out: {_omitted(one)}." for one in self.omissions]
-        listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
-        return (
-            f'<div class="ecg-audit"><p><strong>{escape(_summary(self))}</strong></p>'
-            f'<div style="white-space:pre-wrap">{body}</div>'
-            + (f"<ul>{listed}</ul>" if listed else "")
-            + "</div>"
-        )
 
 
 def audit(text: str, subject: ECG | Measurements | Facts | None) -> Audit:
@@ -207,15 +200,6 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _summary(found: Audit) -> str:
-    counts = found.counts
-    said = ", ".join(f"{counts[v]} {MARKS[v][1]}" for v in MARKS if counts[v])
-    rate = found.hallucination_rate
-    rated = "" if rate is None else f"; hallucination rate {100 * rate:.0f} %"
-    n = len(found.claims)
-    return f"{n} claim{'s' * (n != 1)}{': ' + said if said else ''}{rated}"
-
-
 def _told(one: AuditedClaim) -> str:
     sign, name, *_ = MARKS[one.verdict]
     how = {"absent": " (denied)", "possible": " (hedged)"}.get(one.claim.polarity, "")
@@ -225,29 +209,3 @@ def _told(one: AuditedClaim) -> str:
 def _omitted(one: Omission) -> str:
     why = f" (supports {', '.join(one.supports)})" if one.supports else ""
     return f"{one.text}{why}{', urgent' if one.is_urgent else ''}"
-
-
-def _stretches(claims: tuple[AuditedClaim, ...]) -> list[tuple[int, int]]:
-    """Stretches of the text that claims cover, overlapping ones joined."""
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(one.span for one in claims):
-        if found and start < found[-1][1]:
-            found[-1] = (found[-1][0], max(end, found[-1][1]))
-        else:
-            found.append((start, end))
-    return found
-
-
-_WORST: tuple[Verdict, ...] = ("contradicted", "unsupported", "supported", "not_checkable")
-
-
-def _marked(words: str, inside: list[AuditedClaim]) -> str:
-    """A stretch of text in the colour of its worst verdict, with every verdict in words."""
-    worst = min((one.verdict for one in inside), key=_WORST.index)
-    sign, name, colour, ground = MARKS[worst]
-    told = "; ".join(f"{MARKS[one.verdict][1]}: {one.reason}" for one in inside)
-    return (
-        f'<mark class="ecg-{worst}" title="{escape(told)}" '
-        f'style="color:{colour};background:{ground}">{escape(words)}'
-        f'<sup aria-label="{name}">{sign} {name}</sup></mark>'
-    )

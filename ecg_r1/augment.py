@@ -37,9 +37,10 @@ def degrade_signal(ecg: ECG, rng: np.random.Generator) -> ECG:
 def draw_augmented_page(
     ecg: ECG, page: dict[str, Any], rng: np.random.Generator
 ) -> tuple[dict[str, Any], Image.Image]:
-    """Draw a page of another colour, resolution and sharpness, now and then of another layout.
+    """Draw a page of another colour, resolution and sharpness, often of another scale.
 
-    The image is grey and has the pixel size of `page`, whatever resolution it was drawn at.
+    The image is grey and has the pixel size of `page`, whatever resolution and paper speed it
+    was drawn at.
 
     Args:
         ecg: The record.
@@ -53,8 +54,10 @@ def draw_augmented_page(
     drawn["colour"] = str(rng.choice(PAGE_COLOURS))
     if rng.random() < 0.15:
         drawn["layout"] = str(rng.choice(["6x2", "12x1"]))
-    if rng.random() < 0.15:
-        drawn["gain_mm_mv"] = int(rng.choice([5, 20]))
+    if rng.random() < 0.25:
+        drawn["gain_mm_mv"] = int(rng.choice([5, 20], p=[0.7, 0.3]))
+    if rng.random() < 0.25:
+        drawn["speed_mm_s"] = 50
     # A few resolutions, not a range: the paper of each is drawn once and kept.
     drawn["px_per_mm"] = page["px_per_mm"] * float(
         rng.choice([1.0, 1.5, 2.0], p=[0.6, 0.25, 0.15])

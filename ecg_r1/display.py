@@ -1,6 +1,7 @@
 """Results worded for people: as plain text for the command line, as HTML for the app.
 
-Everything that came from a file or a model is escaped here and nowhere else.
+Everything that came from a file or a model is escaped where it enters HTML: here, and in what
+the studio adds.
 """
 
 from collections.abc import Iterable
@@ -9,10 +10,13 @@ from html import escape
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from ecg_r1.claims.judgement import MARKS
 from ecg_r1.labels import LABELS
 from ecg_r1.report import STEP_TITLES
 
 if TYPE_CHECKING:
+    from ecg_r1.auditing import Audit, AuditedClaim
+    from ecg_r1.claims.judgement import Verdict
     from ecg_r1.ecg import ECG
     from ecg_r1.inputs import Upload
     from ecg_r1.measurement import Measurements
@@ -288,6 +292,46 @@ def _diagnosis_html(one: Named) -> str:
 def _folded(title: str, lines: Iterable[str]) -> str:
     items = _items(lines)
     return f"<details><summary>{escape(title)}</summary>{items}</details>" if items else ""
+
+
+def audit_html(found: "Audit") -> str:
+    """A reading of any form with its claims marked by colour, sign and words."""
+    pieces, done = [], 0
+    for start, end in _stretches(found.claims):
+        inside = [one for one in found.claims if start <= one.span[0] < end]
+        pieces += [escape(found.text[done:start]), _marked(found.text[start:end], inside)]
+        done = end
+    body = "".join(pieces) + escape(found.text[done:])
+    return (
+        f'<div class="ecg-audit"><p><strong>{escape(found.summary)}</strong></p>'
+        f'<div style="white-space:pre-wrap">{body}</div>{_items(found.notes)}</div>'
+    )
+
+
+def _stretches(claims: Iterable["AuditedClaim"]) -> list[tuple[int, int]]:
+    """Stretches of the text that claims cover, overlapping ones joined."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(one.span for one in claims):
+        if found and start < found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+_WORST: tuple["Verdict", ...] = ("contradicted", "unsupported", "supported", "not_checkable")
+
+
+def _marked(words: str, inside: list["AuditedClaim"]) -> str:
+    """A stretch of text in the colour of its worst verdict, with every verdict in words."""
+    worst = min((one.verdict for one in inside), key=_WORST.index)
+    sign, name, colour, ground = MARKS[worst]
+    told = "; ".join(f"{MARKS[one.verdict][1]}: {one.reason}" for one in inside)
+    return (
+        f'<mark class="ecg-{worst}" title="{escape(told)}" '
+        f'style="color:{colour};background:{ground}">{escape(words)}'
+        f'<sup aria-label="{name}">{sign} {name}</sup></mark>'
+    )
 
 
 def upload_html(upload: "Upload") -> str:

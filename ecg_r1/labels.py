@@ -59,7 +59,7 @@ LABELS: tuple[Label, ...] = (
         "rhythm",
         "SARRH",
         "427393009",
-        "sinus rhythm with sinus arrhythmia; marked sinus arrhythmia",
+        "sinus rhythm with sinus arrhythmia; marked sinus arrhythmia; irregular sinus rhythm",
     ),
     _label("sinus pause", "rhythm", "", "5609005", "sinus arrest"),
     _label(
@@ -86,7 +86,8 @@ LABELS: tuple[Label, ...] = (
         "PACE",
         "10370003 251268003 251266004",
         "pacing rhythm; pacemaker rhythm; ventricular pacing; ventricular paced rhythm;"
-        "atrial pacing; av pacing; electronic pacemaker;"
+        "unipolar ventricular pacing; bipolar ventricular pacing; biventricular pacing;"
+        "atrial pacing; unipolar atrial pacing; av pacing; electronic pacemaker;"
         "normal functioning artificial pacemaker",
     ),
     _label(
@@ -120,7 +121,8 @@ LABELS: tuple[Label, ...] = (
         "pac; pacs; premature atrial complex; premature atrial contraction;"
         "premature atrial contractions; atrial premature complex; atrial premature complexes;"
         "atrial premature beats; premature supraventricular complexes; atrial ectopy;"
-        "supraventricular premature beats; supraventricular extrasystoles",
+        "supraventricular premature beats; supraventricular extrasystoles; atrial extrasystole;"
+        "atrial extrasystoles",
     ),
     _label(
         "premature ventricular complexes",
@@ -130,7 +132,8 @@ LABELS: tuple[Label, ...] = (
         "pvc; pvcs; premature ventricular complex; premature ventricular contraction;"
         "premature ventricular contractions; ventricular premature complex;"
         "ventricular premature complexes; ventricular premature beats; ventricular ectopics;"
-        "ventricular ectopy; ventricular extrasystoles; ventricular bigeminy;"
+        "ventricular ectopy; ventricular extrasystole; ventricular extrasystoles;"
+        "ventricular bigeminy;"
         "ventricular trigeminy",
     ),
     _label(
@@ -139,7 +142,8 @@ LABELS: tuple[Label, ...] = (
         "1AVB LPR",
         "270492004 164947007",
         "1st degree a v block; first degree atrioventricular block; prolonged pr interval;"
-        "long pr interval; iavb; av block first degree; borderline first degree av block",
+        "long pr interval; iavb; i degree av block; av block first degree;"
+        "borderline first degree av block",
     ),
     _label(
         "second-degree av block",
@@ -147,7 +151,7 @@ LABELS: tuple[Label, ...] = (
         "2AVB",
         "195042002 54016002 426183003 28189009 164903001",
         "2nd degree a v block; second degree atrioventricular block; mobitz i; mobitz ii;"
-        "mobitz type i; mobitz type ii; wenckebach; 2 1 av block",
+        "mobitz type i; mobitz type ii; wenckebach; 2 1 av block; ii degree av block",
     ),
     _label(
         "third-degree av block",
@@ -155,7 +159,7 @@ LABELS: tuple[Label, ...] = (
         "3AVB",
         "27885002",
         "3rd degree a v block; third degree atrioventricular block; complete heart block;"
-        "complete av block",
+        "complete av block; iii degree av block",
     ),
     _label(
         "wolff-parkinson-white syndrome",
@@ -216,7 +220,8 @@ LABELS: tuple[Label, ...] = (
         "intraventricular conduction defect; intraventricular conduction disturbance;"
         "nonspecific intraventricular conduction disorder;"
         "nonspecific intraventricular conduction disturbance;"
-        "nonspecific intraventricular conduction block; nonspecific ivcd",
+        "nonspecific intraventricular conduction block; nonspecific ivcd;"
+        "nonspecific intravintricular conduction delay",  # as LUDB spells it
     ),
     _label(
         "left axis deviation",
@@ -360,6 +365,7 @@ LABELS: tuple[Label, ...] = (
         "nonspecific st t changes; nonspecific st t wave changes; nonspecific st changes;"
         "nonspecific t wave changes; nonspecific t wave abnormality; t wave abnormality;"
         "nonspecific st t abnormalities; st t changes; low amplitude t waves;"
+        "nonspecific repolarisation abnormalities;"
         "nonspecific st t wave abnormality; nonspecific t wave abnormalities;"
         "st t changes are nonspecific",
     ),
@@ -369,7 +375,8 @@ LABELS: tuple[Label, ...] = (
         "ischaemia",
         "",
         "428417006",
-        "early repolarisation pattern; benign early repolarisation",
+        "early repolarisation pattern; benign early repolarisation;"
+        "early repolarisation syndrome",
     ),
     _label(
         "prolonged qt interval",

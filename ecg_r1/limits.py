@@ -19,6 +19,7 @@ PART3 = "AHA/ACCF/HRS 2009 part III (Surawicz)"
 PART4 = "AHA/ACCF/HRS 2009 part IV (Rautaharju)"
 PART5 = "AHA/ACCF/HRS 2009 part V (Hancock)"
 UDMI = "Fourth Universal Definition of Myocardial Infarction 2018 (Thygesen)"
+MINNESOTA = "Minnesota code (Prineas 1982)"
 BRADY = "ACC/AHA/HRS 2018 bradycardia (Kusumoto)"
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
@@ -159,10 +160,14 @@ AXIS_EXTREME = Bound("<", -90, "degrees", PART3)
 
 SOKOLOW = Bound(
     ">=", 3.5, "mV",
-    f"Sokolow & Lyon 1949; {PART5}, for adults over 35: below, 4.5 mV is ours, since the young "
-    "have larger voltages",
+    f"Sokolow & Lyon 1949; {PART5}, for adults over 35. The young have larger voltages: below "
+    f"30 the 99th percentile of healthy ones, 5.3 mV ({CHOU}); from 30 to 35, 4.5 mV is ours",
     paper="S(V1) + R(V6) > 35 mm",
-    cases=(Limit(4.5, max_age_years=35), Limit(3.5, min_age_years=35)),
+    cases=(
+        Limit(5.3, max_age_years=30),
+        Limit(4.5, min_age_years=30, max_age_years=35),
+        Limit(3.5, min_age_years=35),
+    ),
 )  # fmt: skip
 CORNELL = Bound(
     ">", 2.8, "mV", f"Casale 1985; {PART5}",

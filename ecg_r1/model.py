@@ -56,6 +56,39 @@ class ECGR1Config(Qwen3VLConfig):
         return TowerConfig(**(self.ecg_tower_config or {}))
 
 
+def checkpoint_config(
+    found: dict[str, Any], ecg_tower_config: dict[str, Any] | None = None
+) -> ECGR1Config:
+    """Our configuration from a checkpoint's `config.json`.
+
+    Released checkpoints call themselves `qwen3_vl`, as the model they grew from, and carry
+    `ecg_*` beside its settings.
+
+    Args:
+        found: Contents of the file.
+        ecg_tower_config: Fields of `TowerConfig`, where the file does not tell them.
+
+    Raises:
+        ValueError: If the file belongs to another kind of model.
+
+    Example:
+        >>> checkpoint_config({"model_type": "llama"})
+        Traceback (most recent call last):
+        ValueError: config.json describes a 'llama', which is no ECG-R1
+    """
+    kind = found.get("model_type")
+    if kind not in ("ecg_r1", "qwen3_vl"):
+        raise ValueError(f"config.json describes a {kind!r}, which is no ECG-R1")
+    if kind == "qwen3_vl" and not any(name.startswith("ecg_") for name in found):
+        raise ValueError(
+            "config.json describes a Qwen3-VL without an ECG tower; "
+            "`python -m ecg_r1 tower assemble` makes an ECG-R1 of it"
+        )
+    if ecg_tower_config is not None:
+        found = found | {"ecg_tower_config": ecg_tower_config}
+    return ECGR1Config.from_dict(found | {"model_type": "ecg_r1"})
+
+
 def _projector(kind: str, width: int, hidden: int) -> nn.Module:
     if kind == "linear":
         return nn.Linear(width, hidden)
@@ -126,9 +159,7 @@ class _ECGR1PreTrainedModel(Qwen3VLPreTrainedModel):
             raise ValueError("give config or ecg_tower_config, not both")
         if kwargs.get("config") is None:
             found, kwargs = ECGR1Config.get_config_dict(pretrained_model_name_or_path, **kwargs)
-            if ecg_tower_config is not None:
-                found["ecg_tower_config"] = ecg_tower_config
-            kwargs["config"] = ECGR1Config.from_dict({**found, "model_type": "ecg_r1"})
+            kwargs["config"] = checkpoint_config(found, ecg_tower_config)
         kwargs.setdefault("ignore_mismatched_sizes", True)  # so that we can name them below
         with_info = kwargs.pop("output_loading_info", False)
         model, info = super().from_pretrained(

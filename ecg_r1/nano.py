@@ -147,7 +147,8 @@ def nano_processor(tokenizer: PreTrainedTokenizerFast) -> ECGR1Processor:
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )
-    settings = PromptSettings(SYSTEM, QUESTION, max_new_tokens=300, page=PAGE)
+    canvas = (GRID[1] * PATCH, GRID[0] * PATCH)
+    settings = PromptSettings(SYSTEM, QUESTION, max_new_tokens=300, page=PAGE, canvas=canvas)
     return ECGR1Processor(image_processor, tokenizer, settings=vars(settings))
 
 
@@ -187,16 +188,21 @@ def new_nano(
     tokenizer = train_tokenizer(texts)
     torch.manual_seed(seed)
     model = ECGR1ForConditionalGeneration(nano_config(tokenizer))
-    _order_numbers(model, tokenizer, seed)
+    order_numbers(model, tokenizer, seed)
     return model, nano_processor(tokenizer)
 
 
-def _order_numbers(
+def order_numbers(
     model: ECGR1ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> None:
     """Start neighbouring numbers with similar embeddings, so that near misses cost less.
 
     The output layer is tied to the embeddings: a state near 72 then scores 71 and 73 as well.
+
+    Args:
+        model: An untrained one, whose embeddings are changed in place.
+        tokenizer: Its tokenizer, with whole numbers as single tokens.
+        seed: Of the waves that the embeddings are made of.
     """
     rows = model.get_input_embeddings().weight
     rng = np.random.default_rng(seed)

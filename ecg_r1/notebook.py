@@ -7,6 +7,7 @@ package. matplotlib and ipywidgets are imported when a picture or a dial is aske
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -283,11 +284,17 @@ def _png(image: Image.Image) -> bytes:
 class LiveCurves:
     """Curves that grow while something trains.
 
-    In a notebook a picture that is replaced in place; elsewhere a line of text now and then.
+    In a notebook a picture that is replaced in place; elsewhere a line of text.
 
     Args:
         names: One panel each.
         every: Steps between two pictures.
+
+    Example:
+        >>> curves = LiveCurves(["loss", "reward"], every=2)
+        >>> curves.add(1, loss=3.2)
+        >>> curves.add(2, loss=2.5, reward=0.1)
+        step 2: loss 2.500, reward 0.100
     """
 
     def __init__(self, names: Sequence[str], *, every: int = 10) -> None:
@@ -304,12 +311,22 @@ class LiveCurves:
 
     def draw(self) -> None:
         """Replace the picture by one with all points so far."""
+        if not _in_notebook():
+            print(self.line())  # noqa: T201  the curves of a terminal
+            return
         from IPython.display import display  # noqa: PLC0415
 
         if self._handle is None:
             self._handle = display(self.picture(), display_id=True)
         else:
             self._handle.update(self.picture())
+
+    def line(self) -> str:
+        """The newest point of each curve as text."""
+        newest = {name: points[-1] for name, points in self.values.items() if points}
+        last = max((step for step, _ in newest.values()), default=0)
+        parts = [f"{name} {value:.3f}" for name, (_, value) in newest.items()]
+        return f"step {last}: {', '.join(parts)}"
 
     def picture(self) -> Image.Image:
         """All curves, at most four side by side."""
@@ -322,8 +339,18 @@ class LiveCurves:
         for spare in panels[len(self.values) :]:
             spare.axis("off")
         for axis, (name, points) in zip(panels, self.values.items(), strict=False):
-            axis.plot(*zip(*points, strict=True) if points else ((), ()), color="#31688e")
+            x_y = zip(*points, strict=True) if points else ((), ())
+            axis.plot(*x_y, color="#31688e", marker=".", markersize=4)  # one point shows too
             axis.set_title(name, fontsize=9)
             axis.set_xlabel("step", fontsize=8)
             axis.tick_params(labelsize=8)
         return _image(figure)
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel listens that can replace a picture."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython import get_ipython  # noqa: PLC0415
+
+    return hasattr(get_ipython(), "kernel")

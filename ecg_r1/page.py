@@ -23,22 +23,34 @@ SUPERSAMPLE = 2
 MAX_PIXELS = 40_000_000  # a page at 12 px/mm and 100 mm/s still fits
 PULSE_MV, PULSE_S = 1.0, 0.2
 PULSE_MAX_MM = 10.0  # above 50 mm/s the pulse is narrower than 0.2 s, or it would hit the trace
+# The page of ECG-image-kit (Shivashankara et al. 2024, doi:10.1088/1361-6579/ad4954) with
+# `--num_columns 1`, from which released ECG-R1 checkpoints learned: Letter paper at 200 dpi,
+# the rows in that tool's order, lead II once more below. Measures as in its `ecg_plot.py`
+# (0b1f9c2); no page of the training set was at hand to compare.
+IMAGE_KIT = "image-kit"
+KIT_HEIGHT_MM, KIT_LEFT_MM, KIT_RIGHT_MM = 215.9, 10.0, 19.4
+KIT_PEN_MM, KIT_LINE_MM, KIT_FONT_MM = (points * 25.4 / 72 for points in (0.75, 0.5, 11.0))
+KIT_INK = (26, 26, 26)  # it draws a grey from 0 to 0.2 by chance; this is the middle
 
+_KIT_ROWS = ("V4", "V1", "aVR", "I", "V5", "V2", "aVL", "II", "V6", "V3", "aVF", "III")
 # layout -> rows of leads, each row read from left to right
 _ROWS_OF_LEADS: dict[str, tuple[tuple[str, ...], ...]] = {
     "3x4": (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6")),
     "6x2": tuple(zip(LEADS[:6], LEADS[6:], strict=True)),
     "12x1": tuple((lead,) for lead in LEADS),
+    IMAGE_KIT: tuple((lead,) for lead in _KIT_ROWS),
 }
-PAGE_LAYOUTS = tuple(_ROWS_OF_LEADS)
+PAGE_LAYOUTS = ("3x4", "6x2", "12x1")
+_WITH_STRIP = ("3x4", IMAGE_KIT)
 
 # colour name -> paper, 1 mm line, 5 mm line
 _PAPERS: dict[str, tuple[tuple[int, int, int], ...]] = {
     "red": ((255, 248, 246), (244, 190, 190), (224, 120, 120)),
     "blue": ((248, 251, 255), (184, 208, 240), (112, 156, 216)),
     "grey": ((255, 255, 255), (214, 214, 214), (158, 158, 158)),
+    IMAGE_KIT: ((255, 255, 255), (254, 223, 219), (255, 0, 0)),
 }
-PAGE_COLOURS = tuple(_PAPERS)
+PAGE_COLOURS = ("red", "blue", "grey")
 _THIN_MM, _BOLD_MM = 0.14, 0.26
 
 
@@ -65,28 +77,50 @@ class _Geometry:
     calibrated: bool
 
     @property
+    def is_kit(self) -> bool:
+        return self.layout == IMAGE_KIT
+
+    @property
+    def left_mm(self) -> float:
+        return KIT_LEFT_MM if self.is_kit else LEFT_MM
+
+    @property
     def width_mm(self) -> float:
-        return LEFT_MM + PAGE_S * self.speed_mm_s + RIGHT_MM
+        right_mm = KIT_RIGHT_MM if self.is_kit else RIGHT_MM
+        return self.left_mm + PAGE_S * self.speed_mm_s + right_mm
+
+    @property
+    def height_mm(self) -> float:
+        return KIT_HEIGHT_MM if self.is_kit else HEIGHT_MM
 
     @property
     def size(self) -> tuple[int, int]:
-        return round(self.width_mm * self.px_per_mm), round(HEIGHT_MM * self.px_per_mm)
+        return round(self.width_mm * self.px_per_mm), round(self.height_mm * self.px_per_mm)
 
     @property
     def n_rows(self) -> int:
         return 1 + max(s.row for s in page_segments(self.layout, self.rhythm_lead))
 
+    @property
+    def pen_mm(self) -> float:
+        return KIT_PEN_MM if self.is_kit else PEN_MM
+
     def row_mm(self, row: int) -> float:
-        """Where this row's 0 mV lies, in mm from the top; always on a line of the grid."""
+        """Where this row's 0 mV lies, in mm from the top; on a line of our own pages' grid."""
+        if self.is_kit:
+            pitch_mm = KIT_HEIGHT_MM / (self.n_rows + 2)
+            is_strip = row == self.n_rows - 1
+            above_mm = pitch_mm / 2 + 3 if is_strip else (self.n_rows - row - 0.5) * pitch_mm
+            return KIT_HEIGHT_MM - above_mm
         return float(round(TOP_MM + BODY_MM / self.n_rows * (row + BASELINE)))
 
     def x_mm(self, time_s: float | np.ndarray) -> float | np.ndarray:
-        return LEFT_MM + time_s * self.speed_mm_s
+        return self.left_mm + time_s * self.speed_mm_s
 
 
 @lru_cache(maxsize=32)
 def page_segments(layout: str = "3x4", rhythm_lead: str = "II") -> tuple[Segment, ...]:
-    """Which lead stands where and when in a layout; "3x4" ends with a 10 s rhythm strip.
+    """Which lead stands where and when in a layout; some end with a 10 s rhythm strip.
 
     Raises:
         ECGError: an unknown layout or rhythm lead; the message names what is allowed.
@@ -106,7 +140,7 @@ def page_segments(layout: str = "3x4", rhythm_lead: str = "II") -> tuple[Segment
         for row, leads in enumerate(rows)
         for column, lead in enumerate(leads)
     ]
-    if layout == "3x4":
+    if layout in _WITH_STRIP:
         segments.append(Segment(rhythm_lead, len(rows), 0.0, PAGE_S))
     return tuple(segments)
 
@@ -130,12 +164,13 @@ def draw_page(
 
     Args:
         ecg: The record, in millivolts.
-        layout: "3x4" (with a rhythm strip), "6x2" or "12x1".
+        layout: "3x4" (with a rhythm strip), "6x2" or "12x1"; "image-kit" is the page that
+            released ECG-R1 checkpoints were trained on, 279.4 x 215.9 mm at 25 mm/s.
         speed_mm_s: Paper speed, 5 to 200 mm/s; 25 and 50 are the usual ones.
         gain_mm_mv: Millimetres per millivolt, 1 to 80.
         px_per_mm: Resolution, 2 to 12; 4 gives a page 1080 pixels wide at 25 mm/s.
-        colour: The grid's: "red", "blue" or "grey".
-        rhythm_lead: The lead of the 10 s strip in "3x4".
+        colour: The grid's: "red", "blue" or "grey"; "image-kit" is that tool's red on white.
+        rhythm_lead: The lead of the 10 s strip.
 
     Returns:
         An RGB image whose `info["dpi"]` holds the true resolution.
@@ -163,7 +198,7 @@ def draw_page(
             f"lower px_per_mm ({px_per_mm}) or speed_mm_s ({speed_mm_s})"
         )
     image = _background(page).copy()
-    image.paste((0, 0, 0), mask=_ink(ecg, page, segments))
+    image.paste(KIT_INK if page.is_kit else (0, 0, 0), mask=_ink(ecg, page, segments))
     image.info["dpi"] = (px_per_mm * 25.4, px_per_mm * 25.4)
     return image
 
@@ -195,7 +230,8 @@ def _runs(ecg: ECG, page: _Geometry, segment: Segment) -> list[np.ndarray]:
     signal = ecg.lead(segment.lead)[start : round(segment.end_s * FS) + 1]
     time_s = (start + np.arange(signal.size)) / FS
     y_mm = page.row_mm(segment.row) - page.gain_mm_mv * signal.astype(np.float64)
-    points_mm = np.stack([page.x_mm(time_s), np.clip(y_mm, -5.0, HEIGHT_MM + 5.0)], axis=1)
+    y_mm = np.clip(y_mm, -5.0, page.height_mm + 5.0)
+    points_mm = np.stack([page.x_mm(time_s), y_mm], axis=1)
     points = (points_mm * page.px_per_mm + 0.5) * SUPERSAMPLE
     recorded = np.isfinite(signal)
     edges = np.flatnonzero(np.diff(recorded)) + 1
@@ -205,16 +241,19 @@ def _runs(ecg: ECG, page: _Geometry, segment: Segment) -> list[np.ndarray]:
 
 def _pen(page: _Geometry) -> int:
     # Below 1.5 pixels the upstroke of a QRS complex fades into the grid.
-    return max(3, round(PEN_MM * page.px_per_mm * SUPERSAMPLE))
+    return max(3, round(page.pen_mm * page.px_per_mm * SUPERSAMPLE))
 
 
 # Few entries: a page at the largest size takes 100 MB.
 @lru_cache(maxsize=4)
 def _background(page: _Geometry) -> Image.Image:
     """Paper, grid, lead names, column marks, calibration pulses and footer."""
-    image = _paper(page.colour, page.size, page.px_per_mm).copy()
+    image = _paper(page.colour, page.size, page.px_per_mm, from_below=page.is_kit).copy()
     draw = ImageDraw.Draw(image)
-    pen = max(1, round(PEN_MM * page.px_per_mm))
+    if page.is_kit:
+        _print_kit(draw, page)
+        return image
+    pen = max(1, round(page.pen_mm * page.px_per_mm))
     for segment in page_segments(page.layout, page.rhythm_lead):
         _print_name(draw, page, segment)
         if segment.start_s > 0:
@@ -227,14 +266,21 @@ def _background(page: _Geometry) -> Image.Image:
 
 # Layout, gain and lead names change far more often than the paper under them.
 @lru_cache(maxsize=12)
-def _paper(colour: str, size: tuple[int, int], px_per_mm: float) -> Image.Image:
-    """The millimetre grid, each pixel mixed by the share that a line covers of it."""
+def _paper(
+    colour: str, size: tuple[int, int], px_per_mm: float, *, from_below: bool
+) -> Image.Image:
+    """The millimetre grid, each pixel mixed by the share that a line covers of it.
+
+    Its lines are counted from the left edge and from the upper or the lower one.
+    """
     paper, thin, bold = _PAPERS[colour]
+    widths = (KIT_LINE_MM, KIT_LINE_MM) if colour == IMAGE_KIT else (_THIN_MM, _BOLD_MM)
     width, height = size
     image = Image.new("RGB", size, paper)
-    for ink, step_mm, line_mm in ((thin, 1.0, _THIN_MM), (bold, 5.0, _BOLD_MM)):
+    for ink, step_mm, line_mm in zip((thin, bold), (1.0, 5.0), widths, strict=True):
         columns = _line_cover(width, step_mm * px_per_mm, line_mm * px_per_mm)
         rows = _line_cover(height, step_mm * px_per_mm, line_mm * px_per_mm)
+        rows = rows[::-1] if from_below else rows
         cover = np.rint(255 * (1 - np.outer(1 - rows, 1 - columns))).astype(np.uint8)
         image.paste(ink, mask=Image.fromarray(cover))
     return image
@@ -288,6 +334,21 @@ def _print_footer(draw: ImageDraw.ImageDraw, page: _Geometry) -> None:
         font = _load_font(font.size * room / font.getlength(text))
     x_mm = LEFT_MM if LEFT_MM * page.px_per_mm + font.getlength(text) < room else RIGHT_MM
     draw.text(_pixels(page, x_mm, HEIGHT_MM - 3), text, fill=(0, 0, 0), font=font, anchor="ls")
+
+
+def _print_kit(draw: ImageDraw.ImageDraw, page: _Geometry) -> None:
+    """Lead names under the traces' beginnings, speed and gain at the foot; no pulses."""
+    font, black = _font(page, KIT_FONT_MM), (0, 0, 0)
+    for segment in page_segments(page.layout, page.rhythm_lead):
+        below_mm = 8.0 if segment.row == page.n_rows - 1 else 7.0
+        at = _pixels(page, page.left_mm, page.row_mm(segment.row) + below_mm)
+        draw.text(at, segment.lead, fill=black, font=font, anchor="ls")
+    said = {50.0: f"{page.speed_mm_s:g}mm/s", 100.0: f"{page.gain_mm_mv:g}mm/mV"}
+    if not page.calibrated:
+        said[140.0] = "UNCALIBRATED: voltages not to scale"
+    for x_mm, text in said.items():
+        at = _pixels(page, x_mm, KIT_HEIGHT_MM - 5)
+        draw.text(at, text, fill=black, font=font, anchor="ls")
 
 
 def _font(page: _Geometry, height_mm: float) -> ImageFont.FreeTypeFont:

@@ -28,6 +28,14 @@ SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>", *INPUT_TOKENS)
 # The reference trains and reads with this image budget, which an environment variable holds.
 # A third party that forgot it measured a heart-rate error of 17.8 instead of 4.4 bpm.
 REFERENCE_IMAGE_TOKENS = (4, 768)
+# Rows of the tower's input. MIMIC-IV-ECG, from which released checkpoints learned most, stores
+# aVF before aVL, and the reference takes a file's rows as they come.
+LEAD_ORDERS = {"standard": LEADS, "mimic": (*LEADS[:4], "aVF", "aVL", *LEADS[6:])}
+# What released checkpoints were trained on but do not say in their files.
+REFERENCE_SETTINGS = {
+    "lead_order": LEAD_ORDERS["mimic"],
+    "page": {"layout": "image-kit", "colour": "image-kit", "px_per_mm": 200 / 25.4},
+}
 NO_LOSS = -100  # transformers' label for tokens that are not learned
 
 
@@ -38,11 +46,13 @@ class PromptSettings:
     Attributes:
         system: System prompt.
         question: The user's words after the ECG.
-        lead_order: Order of the tower's input rows. MIMIC-IV-ECG stores aVF before aVL.
+        lead_order: Order of the tower's input rows, a value of `LEAD_ORDERS`.
         ecg_samples: Length of the tower's input at 500 Hz.
         ecg_tokens: Placeholders per ECG.
         max_new_tokens: Longest reading.
         page: Arguments of `draw_page` for the pages that the checkpoint was trained on.
+        canvas: Width and height in pixels that every picture is stretched to; 10 s at 50 mm/s
+            then look almost like 10 s at 25. None (the paper's) keeps the picture's shape.
     """
 
     system: str = SYSTEM_PROMPT
@@ -52,9 +62,12 @@ class PromptSettings:
     ecg_tokens: int = 101
     max_new_tokens: int = 2048
     page: dict[str, Any] = field(default_factory=dict)
+    canvas: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lead_order", tuple(self.lead_order))
+        if self.canvas is not None:
+            object.__setattr__(self, "canvas", tuple(self.canvas))
         if sorted(self.lead_order) != sorted(LEADS):
             raise ValueError(f"lead_order must hold {LEADS} once each, got {self.lead_order}")
 
@@ -116,7 +129,8 @@ class ECGR1Processor(ProcessorMixin):
         Args:
             pretrained_model_name_or_path: Folder or hub id.
             kwargs: Hub options such as `revision` and `local_files_only`; `settings` replaces
-                what the checkpoint says, `tokenizer` its tokenizer.
+                what the checkpoint says (`REFERENCE_SETTINGS`, where it says nothing),
+                `tokenizer` its tokenizer.
         """
         settings, tokenizer = kwargs.pop("settings", None), kwargs.pop("tokenizer", None)
         name = str(pretrained_model_name_or_path)
@@ -137,7 +151,8 @@ class ECGR1Processor(ProcessorMixin):
                 "shortest_edge": least * token,
                 "longest_edge": most * token,
             }
-        return cls(image_processor, tokenizer, settings=settings or saved.get("settings"))
+        settings = settings or saved.get("settings") or REFERENCE_SETTINGS
+        return cls(image_processor, tokenizer, settings=settings)
 
     def __call__(
         self,
@@ -179,7 +194,7 @@ class ECGR1Processor(ProcessorMixin):
         batch: dict[str, torch.Tensor] = {}
         if images:
             seen = self.image_processor(
-                [on_white_paper(i) for i in images], return_tensors="pt"
+                [self._on_canvas(on_white_paper(i)) for i in images], return_tensors="pt"
             )
             batch |= {"pixel_values": seen["pixel_values"]}
             batch |= {"image_grid_thw": seen["image_grid_thw"]}
@@ -204,6 +219,12 @@ class ECGR1Processor(ProcessorMixin):
             )
         ]
         return BatchFeature(batch | self._pad(*zip(*whole, strict=True)))
+
+    def _on_canvas(self, image: Image.Image) -> Image.Image:
+        canvas = self.prompt.canvas
+        if canvas is None or image.size == canvas:
+            return image
+        return image.resize(canvas, Image.Resampling.BICUBIC)
 
     def _prompt_text(self, environment: str, image_tokens: int) -> str:
         settings, inputs = self.prompt, self._placeholders(image_tokens)

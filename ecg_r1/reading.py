@@ -7,11 +7,9 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-import torch
 from PIL import Image
-from transformers import StoppingCriteria, StoppingCriteriaList
-from transformers.generation.streamers import BaseStreamer
 
+from ecg_r1.decode import Prompts, greedy, prompts_of
 from ecg_r1.ecg import ECG, ECGError
 from ecg_r1.loading import LoadedModel, load_model
 from ecg_r1.page import draw_page
@@ -28,6 +26,7 @@ _ENVIRONMENT = {
 }
 _NEEDS = {"signal": ("signal",), "image": ("image",), "both": ("signal", "image"), CONTROL: ()}
 _REFRESH_S = 0.05  # between two snapshots; faster than the eye reads
+_TAIL = 64  # tokens of an unfinished reading that are decoded again for the next snapshot
 
 
 @dataclass(frozen=True)
@@ -99,22 +98,10 @@ def stream(
     yield dict(readings)
     if not running:
         return
-    inputs = loaded.processor(
-        [_ENVIRONMENT[arm] for arm in running],
-        ecgs=[
-            tower_input(control if arm == CONTROL else ecg, loaded.processor.prompt)
-            for arm in running
-            if arm != "image"
-        ],
-        images=[
-            draw_page(control, **loaded.page) if arm == CONTROL else image
-            for arm in running
-            if arm != "signal"
-        ],
-    )
-    for rows in _generate(loaded, inputs, max_new_tokens, started):
+    prompts = _prompts(loaded, running, (ecg, image), control)
+    for rows in _generate(loaded, prompts, max_new_tokens, started):
         for arm, row in zip(running, rows, strict=True):
-            readings[arm] = _grow(readings[arm], row, loaded)
+            readings[arm] = _grow(readings[arm], row)
         yield dict(readings)
 
 
@@ -165,113 +152,137 @@ def _start(arm: str, given: dict[str, bool]) -> Reading:
     return Reading(arm, done=True, problem=problem)
 
 
+def _prompts(
+    loaded: LoadedModel,
+    arms: Sequence[str],
+    case: tuple[ECG | None, Image.Image | None],
+    control: ECG | None,
+) -> Prompts:
+    """One prompt for each arm; signal and page of a case are the same objects in all arms."""
+    cases = dict.fromkeys(arms, case)
+    if control is not None:
+        cases[CONTROL] = (control, draw_page(control, **loaded.page))
+    shown = {arm: _ENVIRONMENT[arm] for arm in arms}
+    records = {id(ecg): ecg for ecg, _ in cases.values() if ecg is not None}
+    signals = {key: tower_input(ecg, loaded.processor.prompt) for key, ecg in records.items()}
+    return prompts_of(
+        loaded.processor,
+        list(shown.values()),
+        ecgs=[signals[id(cases[arm][0])] for arm in arms if "signal" in shown[arm]],
+        images=[cases[arm][1] for arm in arms if "image" in shown[arm]],
+    )
+
+
 @dataclass(frozen=True)
 class _Row:
-    """Tokens of one arm so far."""
+    """What one arm has written so far."""
 
-    ids: tuple[int, ...]
+    text: str
+    n_tokens: int
     seconds: float
     done: bool
 
 
-def _grow(reading: Reading, row: _Row, loaded: LoadedModel) -> Reading:
+def _grow(reading: Reading, row: _Row) -> Reading:
     if reading.done:
         return reading
-    text = loaded.processor.tokenizer.decode(row.ids, skip_special_tokens=True)
-    parsed = parse_report(text)
+    parsed = parse_report(row.text)
     return replace(
         reading,
-        text=text,
+        text=row.text,
         steps=dict(parsed.steps),
         summary=parsed.summary,
         diagnoses=list(parsed.diagnoses),
         well_formed=parsed.well_formed,
         seconds=row.seconds,
-        n_tokens=len(row.ids),
+        n_tokens=row.n_tokens,
         done=row.done,
     )
 
 
-class _TokenQueue(BaseStreamer):
-    """Takes each step's tokens from `generate`; None marks the end, an exception a failure."""
+class _Writing:
+    """Tokens of one arm, and their text without decoding all of them at each look."""
 
-    def __init__(self) -> None:
-        self.steps: SimpleQueue = SimpleQueue()
-        self.prompt_seen = False
+    def __init__(self, tokenizer: Any, end_id: int) -> None:
+        self.tokenizer, self.end_id = tokenizer, end_id
+        self.ids: list[int] = []
+        self.settled, self.text = 0, ""
+        self.ended: float | None = None
 
-    def put(self, value: torch.Tensor) -> None:
-        if self.prompt_seen:
-            self.steps.put(value.tolist())
-        self.prompt_seen = True
+    def add(self, token: int, seconds: float) -> None:
+        if self.ended is not None:
+            return
+        if token == self.end_id:
+            self.ended = seconds
+        else:
+            self.ids.append(token)
 
-    def end(self) -> None:
-        self.steps.put(None)
+    def row(self, seconds: float, *, final: bool) -> _Row:
+        """What is written, `seconds` after the request."""
+        done = final or self.ended is not None
+        text = self._decode(self.ids) if done else self._growing()
+        ended = seconds if self.ended is None else self.ended
+        return _Row(text, len(self.ids), ended, done)
 
+    def _growing(self) -> str:
+        tail = self._decode(self.ids[self.settled :])
+        # A character may be spread over tokens; its first part decodes to this sign.
+        whole = tail.rstrip("\N{REPLACEMENT CHARACTER}")
+        if whole == tail and len(self.ids) - self.settled >= _TAIL:
+            self.text, self.settled = self.text + tail, len(self.ids)
+            return self.text
+        return self.text + whole
 
-class _Stopped(StoppingCriteria):
-    def __init__(self, event: Event) -> None:
-        self.event = event
-
-    def __call__(self, input_ids: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)
+    def _decode(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def _generate(
-    loaded: LoadedModel, inputs: Any, max_new_tokens: int | None, started: float
+    loaded: LoadedModel, prompts: Prompts, max_new_tokens: int | None, started: float
 ) -> Iterator[list[_Row]]:
-    """One `generate` call in a thread of its own, seen from here token by token."""
-    queue, stop = _TokenQueue(), Event()
-    tokenizer = loaded.processor.tokenizer
-    end_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    """Decode in a thread of its own, seen from here as text that grows."""
+    steps, stop = SimpleQueue(), Event()
+    processor = loaded.processor
+    end_id = processor.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
     def run() -> None:
         try:
-            loaded.model.generate(
-                **inputs.to(loaded.device),
-                do_sample=False,
-                max_new_tokens=max_new_tokens or loaded.processor.prompt.max_new_tokens,
-                suppress_tokens=loaded.processor.placeholder_ids,
-                eos_token_id=end_id,
-                pad_token_id=tokenizer.pad_token_id,
-                stopping_criteria=StoppingCriteriaList([_Stopped(stop)]),
-                streamer=queue,
-            )
+            for tokens in greedy(
+                loaded.model,
+                prompts,
+                max_new_tokens=max_new_tokens or processor.prompt.max_new_tokens,
+                end_id=end_id,
+                suppressed=processor.placeholder_ids,
+            ):
+                steps.put(tokens)
+                if stop.is_set():
+                    break
+            steps.put(None)
         except BaseException as error:  # noqa: BLE001  raised again in the reader's thread
-            queue.steps.put(error)
+            steps.put(error)
 
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield from _collect(queue, len(inputs["input_ids"]), end_id, started)
+        arms = [_Writing(processor.tokenizer, end_id) for _ in prompts.input_ids]
+        yield from _collect(steps, arms, started)
     finally:
         stop.set()
         thread.join()
 
 
 def _collect(
-    queue: _TokenQueue, n_rows: int, end_id: int, started: float
+    steps: SimpleQueue, arms: Sequence[_Writing], started: float
 ) -> Iterator[list[_Row]]:
-    ids: list[list[int]] = [[] for _ in range(n_rows)]
-    ended: list[float | None] = [None] * n_rows
+    """Rows of all arms, some twenty times a second, and at the end."""
     shown = started
-
-    def rows(*, final: bool) -> list[_Row]:
-        now = time.perf_counter() - started
-        return [
-            _Row(tuple(i), now if e is None else e, final or e is not None)
-            for i, e in zip(ids, ended, strict=True)
-        ]
-
-    while (step := queue.steps.get()) is not None:
-        if isinstance(step, BaseException):
-            raise step
-        for row, token in enumerate(step):
-            if ended[row] is None:
-                if token == end_id:
-                    ended[row] = time.perf_counter() - started
-                else:
-                    ids[row].append(token)
-        if time.perf_counter() - shown > _REFRESH_S:
-            shown = time.perf_counter()
-            yield rows(final=False)
-    yield rows(final=True)
+    while (tokens := steps.get()) is not None:
+        if isinstance(tokens, BaseException):
+            raise tokens
+        now = time.perf_counter()
+        for arm, token in zip(arms, tokens, strict=True):
+            arm.add(token, now - started)
+        if now - shown > _REFRESH_S:
+            shown = now
+            yield [arm.row(now - started, final=False) for arm in arms]
+    yield [arm.row(time.perf_counter() - started, final=True) for arm in arms]

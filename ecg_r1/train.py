@@ -39,7 +39,7 @@ from ecg_r1.sft.run import train_sft
 STAGES = ("corpus", "tower", "vision", "features", "sft", "report")
 TOKENIZER_TEXTS = 4000
 CHOOSING_SEED = 1_000_000  # far from the seeds that train
-TOWER_RUN = PretrainConfig("tower", steps=7000, real_share=0.6, rare_most=3)
+TOWER_RUN = PretrainConfig("tower", steps=4600, real_share=0.6, rare_most=3)
 VISION_RUN = PretrainConfig("vision", steps=3500, real_share=0.6, rare_most=3, distil=0.5)
 # On kept features a batch is made in no time, so that no worker takes a core from the decoder.
 SFT_RUN = SFTConfig(
@@ -51,7 +51,7 @@ SFT_RUN = SFTConfig(
 class Recipe:
     """The second version of nano; every choice that a run makes is here.
 
-    The steps fit into about 150 minutes on two quiet cores (README, "Train").
+    The steps fit into about 130 minutes on two quiet cores (README, "Train").
 
     Attributes:
         simulated: Simulated records to train on.
@@ -76,7 +76,7 @@ class Recipe:
     tower_method: str = "supervised"
     tower: PretrainConfig = TOWER_RUN
     vision: PretrainConfig = VISION_RUN
-    feature_variants: int = 3
+    feature_variants: int = 2
     sft: SFTConfig = SFT_RUN
     seed: int = 0
     processes: int = 2
@@ -388,6 +388,5 @@ normal ecg". An error is over the records for which a number is both stated and 
 
 Adults at rest, twelve leads, ten seconds. Rare diagnoses are mostly missed, and the labels
 come from few real patients. The image arm knows pages as `draw_page` draws them; scans and
-photographs are untested. Pages at 50 mm/s are outside its training. A reading can contradict
-itself.
+photographs are untested. A reading can contradict itself.
 """

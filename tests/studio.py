@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, field, replace
 from threading import Event
+from types import SimpleNamespace
 
 from ecg_r1.reading import ARMS, Reading
 from ecg_r1.report import Report, format_report, parse_report
@@ -25,8 +26,15 @@ def text_of(arm):
 
 
 class Nano:
-    name = "nano"
-    page = {"px_per_mm": 2.0}  # noqa: RUF012  the shape of LoadedModel, no more
+    """The shape of LoadedModel, no more."""
+
+    page = {"px_per_mm": 2.0}  # noqa: RUF012
+    processor = SimpleNamespace(
+        prompt=SimpleNamespace(system="You read.", question="What <is> it?", max_new_tokens=300)
+    )
+
+    def __init__(self, name="nano", warnings=()):
+        self.name, self.warnings = name, warnings
 
 
 @dataclass
@@ -36,6 +44,10 @@ class Script:
     asked: list = field(default_factory=list)
     closed: Event = field(default_factory=Event)
     slow: bool = False
+
+    def load(self, name, tell):
+        tell(f"{name}: 17.7 GB, licence <free>")
+        return Nano(name)
 
     def stream(self, *, ecg=None, image=None, model=None, arms=ARMS, control=None):
         self.asked.append((ecg, image, tuple(arms), control))

@@ -15,6 +15,7 @@ from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.omissions import SPOKEN_OF
 from ecg_r1.claims.parse import parse_claims
 from ecg_r1.claims.quarrels import quarrels
+from ecg_r1.display import audit_html
 from ecg_r1.measurement import measure
 from ecg_r1.protocol import CRITERIA
 
@@ -102,13 +103,43 @@ def test_omissions_are_what_supports_a_diagnosis_and_is_not_spoken_of():
     assert not audit("Sinus rhythm, inferior infarction.", facts).omissions
 
 
+def test_what_goes_by_the_same_words_is_left_out_once():
+    facts = Facts(
+        numbers={},
+        findings={
+            "tachycardia": (True, ()),
+            "rate_150": (True, ()),
+            "no_p": (True, ()),
+            "st_elevation_inferior": (True, ("III", "aVF")),
+            "st_elevation_lateral": (True, ("V6",)),
+        },
+        diagnoses=(
+            "supraventricular tachycardia",
+            "inferior myocardial infarction",
+            "lateral myocardial infarction",
+        ),
+    )
+    found = audit("Normal axis.", facts)
+    told = [(one.text, one.supports) for one in found.omissions]
+    assert told == [
+        ("rate", ("supraventricular tachycardia",)),
+        ("p waves", ("supraventricular tachycardia",)),
+        (
+            "st elevation in III, aVF, V6",
+            ("inferior myocardial infarction", "lateral myocardial infarction"),
+        ),
+    ]
+    assert (found.n_expected, found.omission_rate) == (3, 1.0)
+    assert len(audit("Rate 160 bpm.", facts).omissions) == 2
+
+
 def test_every_finding_of_the_protocol_has_words():
     assert set(SPOKEN_OF) == {one.name for one in CRITERIA}
 
 
 def test_html_escapes_and_says_the_verdict_in_words(facts):
     text = '<script>alert("x")</script> PR 160 ms & "LVH" <b>'
-    page = audit(text, facts).to_html()
+    page = audit_html(audit(text, facts))
     assert "<script" not in page
     assert "<b>" not in page
     assert "\u2717 contradicted" in page

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ecg_r1.claims import lexicon, parse
-from ecg_r1.claims.anchors import Index, clauses
-from ecg_r1.claims.parse import parse_claims
+from ecg_r1.claims import ignored, lexicon, numbers, parse, places, polarity
+from ecg_r1.claims.anchors import Gated, Index, clauses
+from ecg_r1.claims.parse import parse_claims, stated
 from ecg_r1.claims.schema import Claim
 from ecg_r1.ecg import LEADS
 
@@ -133,6 +133,41 @@ def test_the_index_leaves_out_no_pattern_that_matches():
 def test_clauses_hold_for_every_match(pattern, text):
     assert re.search(pattern, text)
     assert all(any(word in text for word in clause) for clause in clauses(pattern))
+
+
+GATED = [
+    one
+    for module in (ignored, lexicon, numbers, places, polarity)
+    for one in vars(module).values()
+    if isinstance(one, Gated)
+]
+
+
+def test_no_gate_is_shut_on_a_pattern_that_matches():
+    matched = 0
+    for text in [*map(str.lower, TEXTS), *map(scrambled, range(1000))]:
+        for gate in GATED:
+            matching = re.search(gate.pattern, text) is not None
+            assert gate.may_match(text) or not matching, (gate.pattern[:60], text)
+            matched += matching
+    assert len(GATED) > 8
+    assert matched > 1000
+
+
+def test_a_gate_looks_at_the_whole_and_searches_the_part():
+    gate = Gated(r"^st elevation")
+    assert gate.search("no st elevation") is None
+    assert gate.search("no st elevation", "st elevation")
+    assert list(gate.finditer("no st depression", "st elevation")) == []
+
+
+def test_stated_is_what_is_parsed_with_repeated_sentences_once():
+    step = "**Step {}: x** Rate 70 bpm. No ST elevation in V2. Rate 70 bpm.\n"
+    told = [(number, claim.name) for number, claim in stated(step.format(1) + step.format(4))]
+    assert told == [(1, "hr_bpm"), (1, "st elevation"), (4, "hr_bpm"), (4, "st elevation")]
+    for text in TEXTS:
+        parsed = {(one.step, one.at(None, (0, 0), "")) for one in parse_claims(text)}
+        assert set(stated(text)) == parsed
 
 
 # --- speed and robustness

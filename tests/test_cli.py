@@ -54,7 +54,9 @@ def asked(monkeypatch):
             for arm in arms
         }
 
-    monkeypatch.setattr(ecg_r1.loading, "load_model", lambda name: Nano())
+    monkeypatch.setattr(
+        ecg_r1.loading, "load_model", lambda name, **said: calls.update(said) or Nano()
+    )
     monkeypatch.setattr(ecg_r1.reading, "stream", stream)
     return calls
 
@@ -76,6 +78,13 @@ def test_read_prints_the_promised_keys_for_each_arm(asked, capsys):
     assert reading["diagnoses"] == ["sinus rhythm"]
     assert (reading["text"], reading["summary"]) == ("<think>\nfirst words", "Short.")
     assert (reading["well_formed"], reading["seconds"], reading["n_tokens"]) == (True, 1.25, 7)
+
+
+def test_read_hands_on_how_the_model_is_to_be_loaded(asked, capsys):
+    said = ["--device", "cuda:1", "--revision", "v2", "--quantise", "4bit"]
+    assert main(["read", EXAMPLE, *said, "--lead-order", "mimic"]) == 0
+    keys = ("device", "revision", "quantise", "lead_order")
+    assert [asked[key] for key in keys] == ["cuda:1", "v2", "4bit", "mimic"]
 
 
 def test_read_streams_each_arms_text_once_under_the_disclaimer(asked, capsys):

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,87 @@ def test_the_real_ptbxl_keeps_patients_together(shared):
 def test_uncalibrated_records_stay_so(shared):
     task = next(t for t in tasks_named(f"ptbxl:{shared / 'data' / 'ptbxl_z'}") if not t.problem)
     assert not measured(task).ecg.calibrated
+
+
+# --- LUDB -------------------------------------------------------------------------------------
+
+
+def ludb(tmp_path, example, **more):
+    row = {
+        "ID": "7",
+        "Sex": "F",
+        "Age": ">89",
+        "Rhythms": "Sinus bradycardia",
+        "Electric axis of the heart": "Electric axis of the heart: normal",
+        "Conduction abnormalities": "",
+        "Ischemia": "",
+        "Other states": "",
+    }
+    put(example, tmp_path / "data" / "7")
+    write_table(tmp_path / "ludb.csv", [row | more])
+    (task,) = tasks_named(f"ludb:{tmp_path}")
+    return task
+
+
+@pytest.mark.parametrize(
+    ("more", "labels"),
+    [
+        ({}, ("sinus bradycardia", "normal ecg")),
+        (
+            {"Electric axis of the heart": "Electric axis of the heart: left axis deviation"},
+            ("sinus bradycardia",),
+        ),
+        (
+            {"Conduction abnormalities": "I degree av block\nLeft anterior hemiblock"},
+            ("sinus bradycardia", "first-degree av block", "left anterior fascicular block"),
+        ),
+        (
+            {"Ischemia": "Stemi: apical\nScar formation: inferior wall\nIschemia: septal"},
+            ("sinus bradycardia", "anterior myocardial infarction",
+             "inferior myocardial infarction", "myocardial ischaemia"),
+        ),
+        # Said, but by no label of ours: then it is not normal either.
+        ({"Ischemia": "Undefined ischemia/scar/supp.nstemi: septal"}, ("sinus bradycardia",)),
+        (
+            {"Rhythms": "Atrial flutter, typical",
+             "Other states": "Early repolarization syndrome"},
+            ("atrial flutter", "early repolarisation"),
+        ),
+        (
+            {"Conduction abnormalities": "Ventricular extrasystole, type: single pvc\n"
+             "Atrial extrasystole: low atrial\nNon-specific intravintricular conduction delay"},
+            ("sinus bradycardia", "premature atrial complexes",
+             "premature ventricular complexes",
+             "nonspecific intraventricular conduction delay"),
+        ),
+    ],
+)  # fmt: skip
+def test_ludb_labels_by_hand(tmp_path, example, more, labels):
+    assert ludb(tmp_path, example, **more).labels == labels
+
+
+def test_ludb_trains_and_tells_age_and_sex(tmp_path, example):
+    task = ludb(tmp_path, example)
+    assert (task.sample_id, task.split) == ("ludb/7/0", "train")
+    assert (task.age_years, task.sex) == (90, "female")
+    assert ludb(tmp_path, example, Rhythms="Cold feet").problem.startswith("no label of ours")
+    assert ludb(tmp_path, example, ID="8").problem == "its file is not in the folder"
+    with pytest.raises(ECGError, match=r"holds no ludb\.csv"):
+        list(tasks_named(f"ludb:{tmp_path / 'data'}"))
+
+
+def test_the_real_ludb_has_a_label_for_every_record_and_its_voltages(shared):
+    tasks = list(tasks_named(f"ludb:{shared / 'data' / 'ludb'}"))
+    assert len(tasks) == 100
+    assert not [task for task in tasks if task.problem or task.split != "train"]
+    counts = Counter(label for task in tasks for label in task.labels)
+    # Counted in ludb.csv with grep; 4 records have nothing in the columns of disease.
+    assert (counts["atrial fibrillation"], counts["left anterior fascicular block"]) == (9, 11)
+    assert (counts["left bundle branch block"], counts["normal ecg"]) == (4, 4)
+    record = measured(tasks[0])
+    assert record.ecg.calibrated
+    assert (record.ecg.age_years, record.ecg.sex) == (51, "female")
+    assert record.labels == tasks[0].labels
 
 
 # --- MIMIC-IV-ECG -----------------------------------------------------------------------------

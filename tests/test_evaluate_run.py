@@ -1,5 +1,6 @@
 """Whole runs: readings kept and resumed, every reader, and measures on runs made by hand."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,6 +13,17 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
 
 from ecg_r1.__main__ import main
 from ecg_r1.claims.facts import Facts
@@ -19,7 +31,7 @@ from ecg_r1.corpus.endpoint import Endpoint
 from ecg_r1.ecg import LEADS, ECGError, read_ecg
 from ecg_r1.evaluate import conditions, modality, own, runner
 from ecg_r1.evaluate.calibration import calibration
-from ecg_r1.evaluate.consistency import consistency
+from ecg_r1.evaluate.consistency import _embedder, consistency
 from ecg_r1.evaluate.ecgbench import ecgbench
 from ecg_r1.evaluate.evidence import evidence_following, first_wrong_step
 from ecg_r1.evaluate.files import Readings, Row, Run, Truth, settle_run
@@ -27,12 +39,28 @@ from ecg_r1.evaluate.grounded import CRITERIA
 from ecg_r1.evaluate.llm_judge import judge_run
 from ecg_r1.evaluate.offline_judge import judge_offline
 from ecg_r1.evaluate.page import load_results, write_page
-from ecg_r1.evaluate.readers import EndpointReader, ProtocolReader, Shown, measurement_table
+from ecg_r1.evaluate.readers import (
+    FORMAT,
+    EndpointReader,
+    ImageTextReader,
+    ProtocolReader,
+    Shown,
+    Told,
+    measurement_table,
+)
 from ecg_r1.evaluate.records import list_records, prepare
 from ecg_r1.evaluate.stage_one import stage_one
-from ecg_r1.evaluate.suite import evaluate_run
+from ecg_r1.evaluate.suite import SUITES, evaluate_run
+from ecg_r1.page import draw_page
+from ecg_r1.report import QUESTION
 
 SHIPPED = f"cinc:{ROOT / 'assets/ecgs'}"
+
+
+def forget_embeddings(monkeypatch):
+    """As if the embedding model were not installed, also when an earlier test has loaded it."""
+    _embedder.cache_clear()
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
 
 
 def truth(
@@ -249,21 +277,22 @@ def test_a_diagnosis_without_evidence_is_no_walk():
 
 
 def test_super_classes_use_the_codes_and_the_best_label_score():
-    truths = [truth("a", codes=("NORM", "SR")), truth("b", codes=("IMI",))]
-    scores = {"normal ecg": -1.0, "inferior myocardial infarction": -5.0}
-    rows = [
-        Row("a", "signal", "clean", answer("normal ecg"), scores=scores),
-        Row(
-            "b",
-            "signal",
-            "clean",
-            answer("anterior myocardial infarction"),
-            scores={"normal ecg": -4.0, "inferior myocardial infarction": -0.1},
-        ),
-    ]
+    normal = {"normal ecg": -1.0, "inferior myocardial infarction": -5.0}
+    infarct = {"normal ecg": -4.0, "inferior myocardial infarction": -0.1}
+    truths, rows = [], []
+    for k in range(5):  # as many as a class needs to count
+        truths += [truth(f"a{k}", codes=("NORM", "SR")), truth(f"b{k}", codes=("IMI",))]
+        told = answer("anterior myocardial infarction")
+        rows += [
+            Row(f"a{k}", "signal", "clean", answer("normal ecg"), scores=normal),
+            Row(f"b{k}", "signal", "clean", told, scores=infarct),
+        ]
     found = ecgbench(run_of(truths, rows), "signal", "ptbxl")
     assert found["f1"]["value"] == 100
-    assert found["auc_from_scores"]["macro"] == 100
+    assert found["auc_from_scores"]["value"] == 100
+    few = ecgbench(run_of(truths[:-1], rows), "signal", "ptbxl")["auc_from_scores"]
+    assert list(few["classes"]) == ["NORM"]
+    rows = [replace(row, record=row.record[0]) for row in rows[:2]]
     assert ecgbench(run_of([truth("a", codes=("SR",))], rows), "signal", "ptbxl") is None
 
 
@@ -305,7 +334,7 @@ def test_the_offline_judge_prefers_the_truth():
 
 
 def test_consistency_pairs_by_record_and_leaves_empty_texts_out(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    forget_embeddings(monkeypatch)
     truths = [truth("a"), truth("b")]
     rows = [
         Row("b", "image", "clean", "No ST elevation."),
@@ -393,7 +422,7 @@ def test_label_scores_equal_one_pass_over_each_label(folder):
 
 def test_every_number_comes_from_the_files_alone(folder, tmp_path, monkeypatch):
     # Without the embedding model, which takes seconds to load; its measure says that it is out.
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    forget_embeddings(monkeypatch)
     first = evaluate_run(folder)
     code = (
         "import sys; sys.modules['sentence_transformers'] = None; from pathlib import Path;"
@@ -407,6 +436,7 @@ def test_every_number_comes_from_the_files_alone(folder, tmp_path, monkeypatch):
     assert first["run"]["reader"]["weights"]
     page = write_page([folder], tmp_path).read_text(encoding="utf-8")
     assert "nano, both, another's ECG" in page
+    assert set(first["shuffled"]["both"]) == {"stage_one", "audit", "evidence"}
     assert first["run"]["data_hash"] in page
     assert (tmp_path / "missing_modality.png").is_file()
 
@@ -424,6 +454,95 @@ def test_a_page_needs_results(tmp_path):
         load_results([tmp_path])
 
 
+# --- every condition, and going on after a kill ----------------------------------------------
+
+
+class Echo:
+    """Says what it was shown, as a hash; dies at its n-th call where told to."""
+
+    name = "echo"
+    arms = ("signal", "image")
+    page = {"px_per_mm": 2.0}  # noqa: RUF012
+
+    def __init__(self, dies_at=None):
+        self.calls, self.dies_at = 0, dies_at
+
+    def about(self):
+        return {"name": self.name}
+
+    def read(self, shown):
+        self.calls += 1
+        if self.calls == self.dies_at:
+            raise KeyboardInterrupt
+        seen = [
+            one.ecg.signal.tobytes() if one.image is None else one.image.tobytes()
+            for one in shown
+        ]
+        return [
+            Told(f"{one.reasoning}{hashlib.sha256(data).hexdigest()}")
+            for one, data in zip(shown, seen, strict=True)
+        ]
+
+
+@pytest.fixture(scope="module")
+def echoes(tmp_path_factory):
+    """Two records under every condition of the suite, in a folder of their own."""
+    out = tmp_path_factory.mktemp("echo")
+    truths = prepare(list_records([SHIPPED], split=None, limit=2), out)
+    runner.run_reader(Echo(), truths, out, conditions=SUITES["nano"], batch=5)
+    return out
+
+
+def test_every_condition_changes_what_the_arms_that_can_notice_are_shown(echoes):
+    run = Run.load(echoes)
+    assert set(run.conditions) == set(SUITES["nano"])
+    for name, condition in conditions.CONDITIONS.items():
+        for arm in set(Echo.arms) & set(condition.arms):
+            pairs = run.pairs(arm, name)
+            assert len(pairs) == 2
+            for one, row in pairs:
+                usual = run.rows[one.record, arm, "clean"].text
+                assert (row.text == usual) is (name == "clean")
+    assert not run.pairs("signal", "rotated")
+
+
+def test_a_killed_suite_goes_on_where_it_was(echoes, tmp_path):
+    (tmp_path / "records.jsonl").write_bytes((echoes / "records.jsonl").read_bytes())
+    truths = list(Run.load(echoes).truths.values())
+    first = Echo(dies_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_reader(first, truths, tmp_path, conditions=SUITES["nano"], batch=5)
+    kept = tmp_path / "readings.jsonl"
+    kept.write_bytes(kept.read_bytes()[:-20])  # killed while it wrote
+    second = Echo()
+    runner.run_reader(second, truths, tmp_path, conditions=SUITES["nano"], batch=5)
+    whole = Run.load(echoes).rows
+    found = Run.load(tmp_path).rows
+    assert {key: row.text for key, row in found.items()} == {
+        key: row.text for key, row in whole.items()
+    }
+    assert second.calls == -(-(len(whole) - 9) // 5)  # two batches of five, less the cut line
+    assert json.loads((tmp_path / "run.json").read_text())["resumed"]
+
+
+def test_one_command_sets_protocol_and_checkpoints_beside_a_run(echoes, tmp_path, monkeypatch):
+    class Other(Echo):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+    monkeypatch.setattr(own, "OwnReader", lambda model, **_: Other(model))
+    forget_embeddings(monkeypatch)
+    words = ["evaluate", "--data", SHIPPED, "--split", "all", "--limit", "2"]
+    (tmp_path / "records.jsonl").write_bytes((echoes / "records.jsonl").read_bytes())
+    assert main([*words, "--out", str(tmp_path), "--beside", "without"]) == 0
+    page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
+    head = next(line for line in page.splitlines() if "another's ECG" in line)
+    for column in ("nano, signal", "nano, image, another's ECG", "protocol, signal"):
+        assert f"| {column} " in head
+    assert "| without, image " in head
+
+
 # --- other readers ----------------------------------------------------------------------------
 
 
@@ -433,6 +552,77 @@ def test_the_protocol_reads_its_own_measurements_without_error(tmp_path):
     told = evaluate_run(tmp_path)["arms"]["signal"]
     assert told["stage_one"]["numbers"]["hr_bpm"]["mae"] <= 0.5  # rounding to whole bpm
     assert told["audit"]["hallucination_rate"]["value"] <= 0.05
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory):
+    """Folder of a tiny random model that transformers loads as image-text-to-text."""
+    alphabet = ["<pad>", "</s>", "<image>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    letters = Tokenizer(models.BPE({one: k for k, one in enumerate(alphabet)}, []))
+    letters.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    letters.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=letters, pad_token="<pad>", eos_token="</s>",
+        extra_special_tokens=["<image>"],
+    )  # fmt: skip
+    small = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+             "num_attention_heads": 2, "initializer_range": 1.0}  # fmt: skip
+    vision = CLIPVisionConfig(**small, image_size=28, patch_size=14)
+    text = LlamaConfig(
+        **small, vocab_size=len(alphabet), num_key_value_heads=2,
+        pad_token_id=0, bos_token_id=1, eos_token_id=1,
+    )  # fmt: skip
+    torch.manual_seed(5)  # a model whose words depend on the picture
+    model = LlavaForConditionalGeneration(
+        LlavaConfig(vision_config=vision, text_config=text, image_token_index=2)
+    )
+    side = {"height": 28, "width": 28}
+    processor = LlavaProcessor(
+        image_processor=CLIPImageProcessor(size=side, crop_size=side), tokenizer=tokenizer,
+        patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template="{% for m in messages %}{% for part in m['content'] %}"
+        "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}"
+        "{% endfor %}{% endfor %}:",
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("stranger")
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def test_another_image_text_model_reads_the_page(stranger, assets):
+    reader = ImageTextReader.load(str(stranger), max_new_tokens=6)
+    page = draw_page(read_ecg(assets / "ecgs/A0002.hea"), **reader.page)
+    shown = [
+        Shown("a", "image", image=page),
+        Shown("a", "image", image=page, reasoning="Sinus rhythm. "),
+        Shown("b", "image", image=Image.eval(page, lambda grey: 255 - grey)),
+    ]
+    free, led, negative = reader.read(shown)
+    # The same by hand: the whole conversation again for each letter.
+    tokenizer, asked = reader.processor.tokenizer, f"<image>{QUESTION}\n{FORMAT}:"
+    inputs = reader.processor(text=[asked], images=[page.convert("RGB")], return_tensors="pt")
+    ids = inputs["input_ids"]
+    with torch.inference_mode():
+        for _ in range(6):
+            logits = reader.model(
+                input_ids=ids, pixel_values=inputs["pixel_values"],
+                attention_mask=torch.ones_like(ids),
+            ).logits  # fmt: skip
+            ids = torch.cat([ids, logits[:, -1:].argmax(-1)], 1)
+            if ids[0, -1] == tokenizer.eos_token_id:
+                break
+    new = ids[0, inputs["input_ids"].shape[1] :]
+    assert free.text == tokenizer.decode(new, skip_special_tokens=True).strip()
+    assert free.n_tokens <= 6
+    assert led.text.startswith("Sinus rhythm. ")
+    assert negative.text != free.text  # the page reaches the model
+    assert reader.about()["kind"] == "image-text"
+
+
+def test_a_folder_without_a_model_is_named(tmp_path):
+    with pytest.raises(ECGError, match="no image-text model could be loaded from"):
+        ImageTextReader.load(str(tmp_path))
 
 
 @contextmanager
@@ -546,6 +736,6 @@ def test_bad_options_take_one_line(words, complaint, capsys):
 
 
 def test_recomputing_prints_the_table(folder, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    forget_embeddings(monkeypatch)
     assert main(["evaluate", "--recompute", str(folder)]) == 0
     assert "| heart rate, MAE (bpm) |" in capsys.readouterr().out

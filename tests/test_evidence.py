@@ -45,6 +45,19 @@ def by_hand(plan):
     return format_report(Report(steps, "Inferior myocardial infarction.", plan.labels))
 
 
+def test_cornells_voltage_is_evidence_where_it_was_met():
+    # 1.4 mV in aVL and 1.6 mV in V3 make 3.0, above 2.8; the Sokolow-Lyon sum stays at 1.8.
+    leads = table(r_mv={"aVL": 1.4}, s_mv={"V3": -1.6})
+    plan = plan_of(healthy(leads), "sinus rhythm", "left ventricular hypertrophy")
+    step = evidence(plan)[STEP_KEYS[3]]
+    (cornell,) = (claim for claim in step if claim["name"] == "cornell_mv")
+    assert (cornell["value"], cornell["qualifier"]) == (pytest.approx(3.0), "high")
+    for text in texts(plan):
+        found = [claim for claim in parse_claims(text) if claim.name == "cornell_mv"]
+        assert found
+        assert all(claim.value == pytest.approx(3.0, abs=0.1) for claim in found)
+
+
 def test_phrases_are_verbatim_short_and_few():
     plan = infarction()
     for text in texts(plan):

@@ -22,7 +22,7 @@ from ecg_r1.measurement.atrial import av_relation, grouped
 from ecg_r1.measurement.beats import rhythm_of
 from ecg_r1.measurement.marks import _t_ends_before
 from ecg_r1.measurement.pwaves import _in_time
-from ecg_r1.measurement.quality import pacing_spikes, quality_table, reversal
+from ecg_r1.measurement.quality import lead_problem, pacing_spikes, quality_table, reversal
 from ecg_r1.measurement.values import lead_values, transition_lead
 from ecg_r1.simulate import HeartSpec, Recording, simulate
 from ecg_r1.simulate.conditions import CATALOGUE
@@ -512,11 +512,41 @@ def test_quality_numbers_of_a_lead_are_those_put_in():
     assert table.loc["V1", ["flat", "off"]].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("held", "clipped"),
+    [
+        ([(4900, 5000)], False),  # to the end: how PTB-XL fills a record up
+        ([(1000, 1050)], False),
+        ([(1000, 1102)], True),  # more than 0.2 s
+        ([(1000, 1020), (2000, 2020)], True),
+    ],
+)
+def test_a_rail_is_met_more_than_once_or_for_long(held, clipped):
+    x = np.sin(np.arange(5000) / 300) + 1e-4 * np.arange(5000)
+    for start, stop in held:
+        x[start:stop] = 2.0
+    assert (lead_problem(x) == "clipped") is clipped
+
+
+def test_a_lead_that_is_lost_is_not_a_flat_one():
+    signal = simulate(HeartSpec(), seed=3).signal.copy()
+    signal[2] = np.nan
+    assert measure(ECG(signal=signal, source="")).reversal is None
+    usual = np.array([0.6, 0.9, np.nan, 0.7, 0.2, 0.6, *[1.0] * 6])
+    rest = (np.full(12, 0.3), np.full(12, 0.1))
+    assert reversal(*rest, usual) is None
+    assert reversal(*rest, np.nan_to_num(usual)) == "right leg"
+
+
 def test_exchanged_arms_are_suspected():
     signal = simulate(HeartSpec(), seed=3).signal
     swapped = signal.copy()  # I upside down; II and III, aVR and aVL change places
     swapped[[0, 1, 2, 3, 4]] = -signal[0], signal[2], signal[1], signal[4], signal[3]
-    assert measure(ECG(signal=swapped, source="")).reversal == "arms"
+    m = measure(ECG(signal=swapped, source=""))
+    assert m.reversal == "arms"
+    assert (m.axis_deg, m.p_axis_deg, m.t_axis_deg) == (None, None, None)
+    assert m.unmeasurable["axis_deg"].startswith("the arm electrodes seem exchanged")
+    assert "axis_deg" not in m.uncertainty
     assert measure(ECG(signal=signal, source="")).reversal is None
     usual = np.array([-0.9, -0.5, 0.1, 0.6, 1.0, 0.8])
     limb = np.array([0.6, 0.9, 0.3, -0.7, 0.2, 0.6])
@@ -609,9 +639,37 @@ def degenerate() -> dict[str, np.ndarray]:
     }
 
 
+def test_uncertainty_of_qtc_follows_from_qt_and_rate(plain):
+    qt, rr = plain.qt_ms, 60000 / plain.hr_bpm
+    of_qt, of_rr = plain.uncertainty["qt_ms"], rr * plain.uncertainty["hr_bpm"] / plain.hr_bpm
+    # Fridericia: 1 / RR^(1/3) of QT's, and a third of QTc of the relative one of RR.
+    share = (rr / 1000) ** (-1 / 3)
+    by_hand = np.hypot(of_qt * share, qt * share * of_rr / rr / 3)
+    assert plain.uncertainty["qtc_ms"] == pytest.approx(by_hand, abs=0.1)
+    by_hand = np.hypot(of_qt, 0.154 * of_rr)
+    assert plain.uncertainty["qtc_framingham_ms"] == pytest.approx(by_hand, abs=0.1)
+
+
+def test_uncertainty_of_the_axis_grows_with_the_beats_own_axes():
+    steady = simulate(HeartSpec(), seed=5).signal
+    turning = steady.copy()
+    turning[0] *= 1 + 0.5 * np.sin(np.arange(5000) / 700)
+    records = (ECG(signal=x, source="") for x in (steady, turning))
+    wide = [measure(record).uncertainty["axis_deg"] for record in records]
+    assert wide[1] > wide[0] + 0.3
+
+
+def test_the_initial_axis_leaves_the_late_right_ventricle_out(assets):
+    # A right bundle branch block: its late forces turn the whole QRS past -90 degrees.
+    m = measure(read_ecg(assets / "ecgs" / "A0010.hea"))
+    assert m.axis_deg < -90
+    assert -90 <= m.initial_axis_deg <= -45
+
+
 SINGLE = (
     *("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "qtc_bazett_ms", "qtc_framingham_ms"),
-    *("qtc_hodges_ms", "axis_deg", "p_axis_deg", "t_axis_deg", "p_present", "regular"),
+    *("qtc_hodges_ms", "axis_deg", "initial_axis_deg", "p_axis_deg", "t_axis_deg"),
+    *("p_present", "regular"),
     *("rr_sd_ms", "rmssd_ms", "n_wide_premature", "n_narrow_premature", "atrial_bpm"),
     *("av_relation", "f_wave_mv", "flutter_bpm", "grouped"),
 )
@@ -652,5 +710,5 @@ def test_a_record_that_ends_inside_a_wide_qrs_is_measured():
 
 
 def test_uncertainty_is_given_for_what_was_measured(plain):
-    assert {"hr_bpm", "pr_ms", "qrs_ms", "qt_ms"} <= set(plain.uncertainty)
+    assert {"hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "p_axis_deg"} <= set(plain.uncertainty)
     assert "pr_ms" not in measure(beat_train(with_p=False)).uncertainty

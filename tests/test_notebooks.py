@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from conftest import ROOT
 
+from ecg_r1 import notebook
+
 sys.path.insert(0, str(ROOT / "notebooks"))
 import build
 
@@ -73,6 +75,37 @@ def test_has_exercises_whose_solutions_run(source):
     assert 2 <= len(exercises) <= 4
     assert len(solutions) >= len(exercises)
     assert all(c.metadata["jupyter"]["source_hidden"] for c in solutions)
+
+
+def test_the_map_the_times_and_the_instructors_page_know_every_notebook():
+    readme = (build.HERE / "README.md").read_text(encoding="utf-8")
+    times = readme.split("## Times")[1].split("\n## ")[0]
+    expected = readme.split("## For the instructor")[1]
+    for name in NAMES:
+        assert f"| `{name}` |" in readme
+        assert f"| {name[:2]} |" in times
+        assert re.search(rf"^\| {name[:2]}\b", expected, re.MULTILINE), name
+
+
+def test_live_curves_replace_one_picture(monkeypatch):
+    drawn, replaced = [], []
+
+    class Handle:
+        update = replaced.append
+
+    def display(image, *, display_id):
+        assert display_id
+        drawn.append(image)
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr(notebook, "_in_notebook", lambda: True)
+    curves = notebook.LiveCurves(["loss", "reward"], every=2)
+    for step in range(1, 7):
+        curves.add(step, loss=1 / step)
+    assert (len(drawn), len(replaced)) == (1, 2)
+    assert drawn[0].size == replaced[-1].size
+    assert curves.line() == "step 6: loss 0.167"
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_other_patterns_are_refused(make):
 def test_empty_graph_paper_is_refused(colour):
     from ecg_r1.page import _paper
 
-    looks, reason = looks_like_page(_paper(colour, (1080, 756), 4.0))
+    looks, reason = looks_like_page(_paper(colour, (1080, 756), 4.0, from_below=False))
     assert not looks
     assert "no trace" in reason
 

@@ -194,6 +194,20 @@ def test_hypertrophy_without_voltages_is_the_overall_impression():
     assert any("left ventricular hypertrophy unconfirmed" in one for one in plan.left_out)
 
 
+def test_hypertrophy_rests_on_the_voltage_that_was_met():
+    # 1.4 mV in aVL and 1.6 mV in V3; the Sokolow-Lyon sum stays at 1.8 mV.
+    leads = table(r_mv={"aVL": 1.4}, s_mv={"V3": -1.6})
+    plan = plan_of(healthy(leads), "sinus rhythm", "left ventricular hypertrophy")
+    label = said(plan, "left ventricular hypertrophy")
+    cornell = said(plan, "cornell_mv")
+    assert "cornell_mv" in {one.name for one in label.because}
+    assert "sokolow_mv" not in {one.name for one in label.because}
+    assert cornell.claim.value == pytest.approx(3.0)
+    assert (cornell.claim.qualifier, cornell.limits) == ("high", (None, 2.8))
+    normal = plan_of(healthy(leads), "sinus rhythm", "normal ecg")
+    assert "cornell_mv" not in names(normal)
+
+
 def test_a_left_bundle_branch_block_has_no_voltage_criteria_and_no_q_waves():
     leads = table(r_mv={"V1": np.nan}, q_mv={"V1": -1.2, "V2": -1.0}, q_ms={"V1": 90, "V2": 80})
     plan = plan_of(healthy(leads, qrs_ms=140.0), "sinus rhythm", "left bundle branch block")

@@ -45,7 +45,8 @@ def measured(cells=None, **headline):
     leads["st40_mv"] = leads["st40_mv"].fillna(leads["st_mv"])
     fields = {
         "hr_bpm": 70.0, "pr_ms": 160.0, "qrs_ms": 90.0, "qt_ms": 390.0, "qtc_ms": 410.0,
-        "qtc_bazett_ms": 420.0, "axis_deg": 45.0, "p_present": True, "regular": True,
+        "qtc_bazett_ms": 420.0, "axis_deg": 45.0, "initial_axis_deg": 45.0,
+        "p_present": True, "regular": True,
         "rr_ms": (850.0, 860.0, 855.0), "n_wide_premature": 0, "n_narrow_premature": 0,
         "unmeasurable": {}, "quality": {}, "rpeaks": np.arange(10) * 430 + 200,
         "pacing_spikes": np.zeros(0, int), "p_times": np.arange(10) * 430 + 140,
@@ -101,6 +102,10 @@ def test_healthy_adult_is_normal():
         ("qrs_above_110", "qrs_ms", 109, 110, 111, (False, False, True)),
         ("axis_left", "axis_deg", -31, -30, -29, (True, False, False)),
         ("axis_lafb", "axis_deg", -46, -45, -44, (True, True, False)),
+        ("axis_lafb", "axis_deg", -91, -90, -89, (False, True, True)),
+        ("axis_lafb_initial", "initial_axis_deg", -46, -45, -44, (True, True, False)),
+        ("axis_lafb_initial", "initial_axis_deg", -91, -90, -89, (False, True, True)),
+        ("axis_left", "axis_deg", -91, -90, -89, (False, True, True)),
         ("axis_extreme", "axis_deg", -91, -90, -89, (True, False, False)),
         ("axis_right", "axis_deg", 89, 90, 91, (False, False, True)),
         ("qtc_long", "qtc_ms", 449, 450, 451, (False, True, True)),
@@ -123,6 +128,7 @@ def test_headline_thresholds(name, field, under, at, over, expected):
         ("r_avl", "aVL", "r_mv", 1.09, 1.1, 1.11, (False, False, True)),
         ("cornell", "aVL", "r_mv", 2.09, 2.1, 2.11, (False, False, True)),  # + 0.7 in V3
         ("gubner", "I", "r_mv", 2.39, 2.4, 2.41, (False, False, True)),  # + 0.1 in III
+        ("r_prime_v1", "V1", "r2_mv", 0.149, 0.15, 0.151, (False, True, True)),
         ("r_v1_tall", "V1", "r_mv", 0.59, 0.6, 0.61, (False, False, True)),
         ("r_v1_dominant", "V1", "r_mv", 0.79, 0.8, 0.81, (False, False, True)),  # S is 0.8
         ("r_v3_small", "V3", "r_mv", 0.29, 0.3, 0.31, (True, True, False)),
@@ -208,6 +214,57 @@ def test_an_inferior_q_of_20_ms_counts_where_it_is_a_third_of_r(
     found = judge({("III aVF", name): value for name, value in cells.items()})
     assert finding(found, "q_over_r_inferior").met is expected
     assert ("inferior myocardial infarction" in found.diagnoses) is expected
+
+
+@pytest.mark.parametrize(
+    ("iii_ms", "avf_mv", "expected"), [(39, -0.1, False), (40, -0.1, True), (40, -0.09, False)]
+)
+def test_a_q_of_40_ms_in_iii_counts_beside_one_in_avf(iii_ms, avf_mv, expected):
+    cells = {("III", "q_ms"): iii_ms, ("III", "q_mv"): -0.1, ("aVF", "q_mv"): avf_mv,
+             ("aVF", "q_ms"): 18, ("aVF", "r_mv"): 0.6}  # fmt: skip
+    found = judge(cells)
+    assert finding(found, "q_iii").met is expected
+    assert ("inferior myocardial infarction" in found.diagnoses) is expected
+
+
+@pytest.mark.parametrize(("width_ms", "r_mv"), [(39, 0.3), (40, 0.3), (40, NAN)])
+def test_a_q_of_40_ms_in_avf_counts_alone_and_a_qs_does_not(width_ms, r_mv):
+    cells = {("aVF", "q_ms"): width_ms, ("aVF", "q_mv"): -0.3, ("aVF", "r_mv"): r_mv}
+    found = judge(cells)
+    expected = width_ms == 40 and r_mv == 0.3
+    assert finding(found, "q_avf").met is expected
+    assert ("inferior myocardial infarction" in found.diagnoses) is expected
+
+
+@pytest.mark.parametrize(
+    ("leads", "expected"), [("V2", False), ("V3", False), ("V2 V3", True), ("V1 V2 V3", True)]
+)
+def test_a_qs_counts_in_v2_and_v3_together(leads, expected):
+    cells = {
+        (lead, name): value
+        for lead in leads.split()
+        for name, value in {"q_mv": -0.8, "s_mv": -0.8, "q_ms": 24, "r_mv": NAN}.items()
+    }
+    found = judge(cells)
+    assert finding(found, "qs_v2_v3").met is expected
+    assert ("anterior myocardial infarction" in found.diagnoses) is expected
+
+
+@pytest.mark.parametrize(
+    ("age_years", "limit_mv"), [(29, 5.3), (30, 4.5), (34, 4.5), (35, 3.5), (70, 3.5)]
+)
+def test_the_sokolow_lyon_limit_falls_with_age(age_years, limit_mv):
+    for sum_mv, expected in ((limit_mv - 0.01, False), (limit_mv, True)):
+        found = judge({("V1", "s_mv"): 1.3 - sum_mv}, age_years=age_years)  # R in V5 is 1.3
+        assert finding(found, "sokolow_lyon").met is expected
+        assert ("left ventricular hypertrophy" in found.diagnoses) is expected
+
+
+def test_an_extreme_axis_has_no_label_and_is_not_normal():
+    found = judge(axis_deg=-124)
+    assert finding(found, "axis_extreme").met
+    assert found.diagnoses == ["sinus rhythm"]
+    assert "axis_extreme" in judge().excluded["normal ecg"]
 
 
 def test_a_u_below_a_tenth_of_a_millivolt_is_not_large():
@@ -472,6 +529,10 @@ LPFB = {("I aVL", "r_mv"): 0.2, ("I aVL", "s_mv"): -0.6, ("III aVF", "q_mv"): -0
         (RBBB, {"qrs_ms": 112}, {"incomplete right bundle branch block"},
          {"right bundle branch block", "nonspecific intraventricular conduction delay"}),
         (RBBB, {"qrs_ms": 100}, {"normal ecg"}, {"incomplete right bundle branch block"}),
+        (RBBB | {("V1", "r2_mv"): 0.2}, {"qrs_ms": 92},
+         {"incomplete right bundle branch block"}, {"normal ecg"}),
+        (RBBB | {("V1", "r2_mv"): 0.2, ("I V6", "s_mv"): -0.05}, {"qrs_ms": 92}, set(),
+         {"incomplete right bundle branch block"}),
         ({}, {"qrs_ms": 116}, set(), {"normal ecg"}),
         (LAFB, {"axis_deg": -60},
          {"left anterior fascicular block", "left axis deviation"}, set()),
@@ -481,9 +542,17 @@ LPFB = {("I aVL", "r_mv"): 0.2, ("I aVL", "s_mv"): -0.6, ("III aVF", "q_mv"): -0
          set()),
         (LAFB | {("aVL", "q_mv"): NAN}, {"axis_deg": -44}, {"left axis deviation"},
          {"left anterior fascicular block"}),
-        (LAFB | RBBB, {"axis_deg": -100, "qrs_ms": 140},
+        (LAFB | {("aVL", "q_mv"): -0.025}, {"axis_deg": -44},
+         {"left anterior fascicular block"}, set()),
+        (LAFB | {("aVL", "q_mv"): -0.024}, {"axis_deg": -44}, set(),
+         {"left anterior fascicular block"}),
+        (LAFB | RBBB, {"axis_deg": -124, "initial_axis_deg": -79, "qrs_ms": 140},
          {"left anterior fascicular block", "right bundle branch block"},
          {"left axis deviation"}),
+        (LAFB | RBBB, {"axis_deg": -124, "initial_axis_deg": -40, "qrs_ms": 140},
+         {"right bundle branch block"}, {"left anterior fascicular block"}),
+        (LAFB, {"axis_deg": -124, "initial_axis_deg": -79}, set(),
+         {"left anterior fascicular block", "left axis deviation", "normal ecg"}),
         (LPFB, {"axis_deg": 120}, {"left posterior fascicular block", "right axis deviation"},
          set()),
         ({("V1", "r_mv"): 1.0}, {"axis_deg": 120}, {"right ventricular hypertrophy"}, set()),

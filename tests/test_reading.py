@@ -13,7 +13,7 @@ from ecg_r1.ecg import ECG, ECGError
 from ecg_r1.evaluate import stated_numbers
 from ecg_r1.loading import check_parts
 from ecg_r1.processing import INPUT_TOKENS
-from ecg_r1.reading import ARMS, stream
+from ecg_r1.reading import ARMS, _Writing, stream
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,43 @@ def test_closing_the_stream_stops_the_model(nano, ecg):
     assert threading.active_count() == before
 
 
+def test_text_grows_as_it_is_decoded_whole_and_each_token_a_few_times_only(nano):
+    """Letters that are spread over tokens too: the tokenizer spells them in bytes."""
+    tokenizer, decoded = nano.processor.tokenizer, []
+    text = "Sinusrhythmus, QRS schmal, für 72 Schläge; 正常心电图。\n" * 60
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    class Counting:
+        def decode(self, ids, **options):
+            decoded.append(len(ids))
+            return tokenizer.decode(ids, **options)
+
+    arm = _Writing(Counting(), end_id=-1)
+    seen = []
+    for token in ids:
+        arm.add(token, 0.0)
+        seen.append(arm.row(0.0, final=False).text)
+    assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
+    assert not any("\N{REPLACEMENT CHARACTER}" in one for one in seen)
+    assert seen[-1] == arm.row(0.0, final=True).text == text
+    assert len(ids) > 2000
+    assert sum(decoded) < 80 * len(ids)  # all of them each time would be 1,000 times and more
+
+
+def test_signal_and_page_are_drawn_and_encoded_once_for_all_arms(nano, ecg, assets):
+    other = read_ecg(assets / "ecgs" / "A0003.hea")
+    seen = []
+    hook = nano.model.model.ecg_tower.register_forward_hook(
+        lambda _, given, out: seen.append(len(given[0]))
+    )
+    final = list(stream(ecg=ecg, model=nano, control=other, max_new_tokens=60))[-1]
+    hook.remove()
+    assert seen == [2]  # its own and the control's
+    alone = interpret(ecg=other, model=nano, arms=("both",), max_new_tokens=60)["both"]
+    assert final["control"].text == alone.text
+    assert final["control"].text != final["both"].text
+
+
 def test_an_image_alone_is_read_by_its_arm_and_the_others_say_why_not(nano, ecg, readings):
     page = draw_page(ecg, **nano.page)
     told = interpret(image=page, model=nano)
@@ -150,10 +187,10 @@ def test_a_reading_of_no_tokens_is_refused(nano, ecg):
 
 
 def test_an_error_inside_generation_reaches_the_reader(nano, ecg, monkeypatch):
-    def fail(**_):
+    def fail(*_, **__):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(nano.model, "generate", fail)
+    monkeypatch.setattr(nano.model.model, "get_ecg_features", fail)
     seen = []
     with pytest.raises(RuntimeError, match="out of memory"):
         interpret(ecg=ecg, model=nano, on_update=seen.append)

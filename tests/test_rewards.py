@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from benchmarks.rewards import columns, ours, plain
+from benchmarks.rewards import CHARACTERS, columns, ours, plain, without_repetition
+from ecg_r1.claims.text import sentences
 from ecg_r1.rewards import (
     REWARDS,
     paper_diagnosis_reward,
@@ -174,3 +175,10 @@ def test_every_reward_takes_the_columns_of_the_others():
         for reward in REWARDS.values()
     ]
     assert all(values in ([0.0], [None]) for values in told)  # None: no reference to judge by
+
+
+def test_the_text_without_repetition_has_none():
+    text = without_repetition(3)
+    told = [one.raw for one in sentences(text)]
+    assert len(told) == len(set(told)) > 150
+    assert len(text) == pytest.approx(CHARACTERS, rel=0.05)

@@ -33,7 +33,7 @@ from ecg_r1.sft import (
     train_sft,
 )
 from ecg_r1.sft.features import encode_rows, given
-from ecg_r1.sft.parts import check_qlora, check_tower, with_lora
+from ecg_r1.sft.parts import check_tower, with_lora
 from ecg_r1.sft.saving import COMPLETE, newest_complete
 from ecg_r1.sft.trainer import SFTTrainer
 
@@ -268,7 +268,11 @@ def test_a_step_is_the_same_however_it_is_split(rows, processor, tmp_path):
 
 def test_the_log_tells_loss_and_number_of_each_environment(rows, processor, tmp_path):
     config = replace(CONFIG, log_steps=1, steps=3, batch_size=4)
-    told = train_sft(small_model(processor), processor, rows, tmp_path, config)
+    heard = []
+    model = small_model(processor)
+    told = train_sft(model, processor, rows, tmp_path, config, on_log=heard.append)
+    assert [line["step"] for line in heard] == [1, 2, 3]
+    assert [line["loss"] for line in heard] == [line["loss"] for line in told["log"][:3]]
     seen = SFTData(rows, processor, config).seen(3)
     assert {k: v for k, v in told["environments"].items() if v} == dict(seen)
     for line in told["log"][:3]:
@@ -476,8 +480,8 @@ def test_lora_learns_its_matrices_and_the_projector_and_merges(rows, processor, 
 def test_qlora_without_a_gpu_is_refused_clearly():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    with pytest.raises(ECGError, match="needs a CUDA GPU"):
-        check_qlora()
+    with pytest.raises(ECGError, match="4bit needs a CUDA GPU"):
+        load_model("nano", quantise="4bit")
 
 
 def test_a_tower_as_new_is_not_frozen_in_silence(processor):

@@ -9,13 +9,16 @@ hundred patterns over a sentence so cost what a dozen did.
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from re import _constants as op
 from re import _parser
+from typing import TypeVar
 
-_MOST = 6  # spellings of one stretch that are worth telling apart
+_MOST = 12  # spellings of one stretch that are worth telling apart
 _KEPT = 2  # clauses of a pattern
 
 Clause = frozenset[str]
+_Patterns = TypeVar("_Patterns")
 
 
 class Index:
@@ -29,62 +32,78 @@ class Index:
 
     def __init__(self, patterns: Iterable[str]) -> None:
         wanted = [_chosen(clauses(pattern)) for pattern in patterns]
-        words = sorted({word for one in wanted for clause in one for word in clause})
-        bit = {word: 1 << place for place, word in enumerate(words)}
-        self._short = [(word, one) for word, one in bit.items() if len(word) < 3]
-        self._by_gram = _by_rarest_gram({w: one for w, one in bit.items() if len(w) > 2})
-        self._grams = frozenset(self._by_gram)
-        masks = [tuple(sum(bit[word] for word in clause) for clause in one) for one in wanted]
-        # Patterns under each word of their first clause; the others are looked at there.
-        self._always = [place for place, one in enumerate(masks) if not one]
-        self._by_word: dict[int, list[tuple[int, tuple[int, ...]]]] = {}
-        for place, (one, mask) in enumerate(zip(wanted, masks, strict=True)):
+        self._always = [place for place, one in enumerate(wanted) if not one]
+        # Under each word of a pattern's first clause its place and its other clauses.
+        by_word: dict[str, list[tuple[int, list[Clause]]]] = {}
+        for place, one in enumerate(wanted):
             for word in one[0] if one else ():
-                self._by_word.setdefault(bit[word], []).append((place, mask[1:]))
+                by_word.setdefault(word, []).append((place, one[1:]))
+        self._short = [(word, found) for word, found in by_word.items() if len(word) < 3]
+        self._by_gram = _by_rarest_gram({w: f for w, f in by_word.items() if len(w) > 2})
+        self._grams = frozenset(self._by_gram)
 
     def candidates(self, text: str) -> list[int]:
         """Places of the patterns that may match, in order; all that do are among them."""
-        threes = map("".join, zip(text, text[1:], text[2:], strict=False))
-        grams = self._grams.intersection(threes)
-        found = [bit for one in grams for word, bit in self._by_gram[one] if word in text]
-        found += [bit for word, bit in self._short if word in text]
-        hits = sum(found)
         places = set(self._always)
-        for bit in found:
-            for place, masks in self._by_word.get(bit, ()):
-                if all(hits & mask for mask in masks):
-                    places.add(place)
+        near = [self._short, *(self._by_gram[one] for one in self._grams & _threes(text))]
+        for words in near:
+            for word, patterns in words:
+                if word in text:
+                    for place, more in patterns:
+                        if all(_holds_one(text, clause) for clause in more):
+                            places.add(place)
         return sorted(places)
 
 
-def _by_rarest_gram(bits: dict[str, int]) -> dict[str, list[tuple[str, int]]]:
+@lru_cache(maxsize=8)  # one sentence is asked about by many patterns in turn
+def _threes(text: str) -> frozenset[str]:
+    """Every three letters of a text that stand together."""
+    return frozenset([text[i : i + 3] for i in range(len(text) - 2)])
+
+
+def _holds_one(text: str, words: Iterable[str]) -> bool:
+    return any(map(text.__contains__, words))
+
+
+def _by_rarest_gram(of: dict[str, _Patterns]) -> dict[str, list[tuple[str, _Patterns]]]:
     """Words under three letters of theirs that few others have."""
-    grams = {word: {word[i : i + 3] for i in range(len(word) - 2)} for word in bits}
+    grams = {word: {word[i : i + 3] for i in range(len(word) - 2)} for word in of}
     counts = Counter(gram for one in grams.values() for gram in one)
-    found: dict[str, list[tuple[str, int]]] = {}
-    for word, bit in bits.items():
+    found: dict[str, list[tuple[str, _Patterns]]] = {}
+    for word, patterns in of.items():
         rarest = min(grams[word], key=lambda gram: (counts[gram], gram))
-        found.setdefault(rarest, []).append((word, bit))
+        found.setdefault(rarest, []).append((word, patterns))
     return found
 
 
 class Gated:
-    """One pattern that is searched only where it can match."""
+    """One pattern that is searched only in texts that can hold it."""
 
     def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
         self._regex = re.compile(pattern)
-        self._clauses = [sorted(clause, key=len) for clause in _chosen(clauses(pattern))]
+        self._index = Index([pattern])
+        self._last: tuple[str | None, bool] = (None, False)
 
-    def _may_match(self, text: str) -> bool:
-        return all(any(word in text for word in clause) for clause in self._clauses)
+    def may_match(self, text: str) -> bool:
+        """False only where the pattern matches no part of the text."""
+        asked, answer = self._last
+        if asked is not text:  # a sentence is asked about each thing that it names
+            answer = bool(self._index.candidates(text))
+            self._last = (text, answer)
+        return answer
 
-    def search(self, text: str) -> re.Match[str] | None:
-        """As `re.Pattern.search`."""
-        return self._regex.search(text) if self._may_match(text) else None
+    def search(self, text: str, part: str | None = None) -> re.Match[str] | None:
+        """As `re.Pattern.search`, in a part of the text where one is given."""
+        if not self.may_match(text):
+            return None
+        return self._regex.search(text if part is None else part)
 
-    def finditer(self, text: str) -> Iterable[re.Match[str]]:
-        """As `re.Pattern.finditer`."""
-        return self._regex.finditer(text) if self._may_match(text) else ()
+    def finditer(self, text: str, part: str | None = None) -> Iterable[re.Match[str]]:
+        """As `re.Pattern.finditer`, in a part of the text where one is given."""
+        if not self.may_match(text):
+            return ()
+        return self._regex.finditer(text if part is None else part)
 
 
 def clauses(pattern: str) -> list[Clause]:
@@ -94,7 +113,7 @@ def clauses(pattern: str) -> list[Clause]:
         pattern: A regular expression, case and all; one with flags has no clauses.
 
     Example:
-        >>> [sorted(one) for one in clauses("(?:tall|peaked) t[- ]waves?")]
+        >>> [sorted(one) for one in clauses("(?:tall|peaked) t[- ]wave")]
         [['peaked t wave', 'peaked t-wave', 'tall t wave', 'tall t-wave']]
     """
     parsed = _parser.parse(pattern)
@@ -106,7 +125,8 @@ def _chosen(found: Sequence[Clause]) -> list[Clause]:
     """The clauses that say most: long words, few of them."""
 
     def cost(one: Clause) -> tuple:
-        return len(one) > _MOST, -min(map(len, one)), len(one), sorted(one)
+        # As if letters were drawn from eight, six of a word telling enough: ours.
+        return sum(8.0 ** -min(len(word), 6) for word in one), sorted(one)
 
     return sorted({_least(one) for one in found}, key=cost)[:_KEPT]
 
@@ -149,7 +169,10 @@ def _parts(code: int, argument: tuple) -> list[Clause]:
     if code is op.BRANCH:
         ways = [_chosen(_needed(way)) for way in argument[1]]
         if all(ways):
-            return [frozenset().union(*(one[0] for one in ways))]
+            return [
+                frozenset().union(*(one[min(rank, len(one) - 1)] for one in ways))
+                for rank in range(_KEPT)
+            ]
     return []
 
 

@@ -1,5 +1,6 @@
 """Words for diagnoses beyond those of `ecg_r1.labels`."""
 
+_ECTOPY = r"(?:ectop(?:y|ics?|ic beats?)|extra-?systoles?|premature (?:beats?|complexes))"
 _BLOCK = r"(?:a-?v|atrio-?ventricular)(?: conduction)?[- ]block"
 
 DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
@@ -45,13 +46,15 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("wolff-parkinson-white syndrome",
         r"wol(?:f|ff)[- ]parkinson[- ]white(?: (?:syndrome|pattern))?|"
         r"\bwpw\b(?: (?:syndrome|pattern))?|(?:ventricular )?pre-?excitation"),
-    ("sinus bradycardia", r"(?:marked |mild )?sinus brady(?:cardia)?"),
-    ("sinus tachycardia", r"(?:marked |mild )?sinus tachy(?:cardia)?"),
+    ("sinus bradycardia", r"(?:marked |mild )?sinus brad(?:y(?:cardia)?)?"),
+    ("sinus tachycardia", r"(?:marked |mild )?sinus tach(?:y(?:cardia)?)?"),
     ("sinus arrhythmia", r"(?:respiratory |marked )?sinus arr?h?ythmia"),
     ("sinus pause", r"sinus (?:pauses?|arrest)"),
     ("sinus rhythm",
         r"(?:normal )?sinus rh?yth?m|\bnsr\b|(?:normal )?sinus(?= (?:at|with|,|p\b))|"
         r"sinus[- ]node rhythm|sinus ?rhythmus|sinusrhythm|"
+        r"sinus (?:origin|mechanism)|\bsr\b|(?<!coronary )(?:normal )?sinus(?=,|$)|"
+        r"(?<=rhythm )(?:regular |normal )?sinus\b(?! (?:brady|tachy|arr|rhy))|"
         r"(?<=rhythm: )(?:regular )?sinus\b(?! (?:brady|tachy|arr))|(?<=rhythm is )sinus\b"),
     ("atrial fibrillation", r"atrial fib(?:rillation|rilation)?\b|\ba-?fib\b|\baf\b"),
     ("ventricular fibrillation", r"ventricular fibrillation|\bvf\b"),
@@ -73,18 +76,23 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
         r"electronically|ventricularly|demand)[- ]*)*"
         r"(?:paced(?: (?:rhythm|complex(?:es)?|beats?|qrs))?|pacemaker(?: rhythm)?|"
         r"pacing(?! (?:spike|art|stim|rate))(?: rhythm)?)"),
+    ("premature ventricular complexes+premature atrial complexes",
+        r"premature (?:ventricular (?:or|and|nor) atrial|atrial (?:or|and|nor) ventricular) "
+        r"(?:complexes|beats|contractions|ectop\w+)"),
     ("premature ventricular complexes",
         r"(?:unifocal |multifocal |frequent |occasional |isolated |single |uniform |"
         r"multiform )*(?:premature ventricular (?:complex(?:es)?|contractions?|beats?|"
         r"ectopics?|depolari[sz]ations?)|"
         r"ventricular (?:premature (?:complex(?:es)?|beats?|contractions?)|extra-?systoles?|"
-        r"ectop(?:y|ics?|ic beats?))|\b[pv]p?vcs?\b|\bpvcs?\b|\bves\b)"),
+        r"ectop(?:y|ics?|ic beats?))|\b[pv]p?vcs?\b|\bpvcs?\b|\bves\b|"
+        rf"{_ECTOPY} of ventricular origin)"),
     ("premature atrial complexes",
         r"(?:frequent |occasional |isolated |single )*(?:premature (?:atrial|"
         r"supra-?ventricular) (?:complex(?:es)?|contractions?|beats?|ectopics?|"
         r"depolari[sz]ations?)|"
         r"(?:atrial|supra-?ventricular) (?:premature (?:complex(?:es)?|beats?|"
-        r"contractions?)|extra-?systoles?|ectop(?:y|ics?|ic beats?))|\bpacs?\b|\bapcs?\b)"),
+        r"contractions?)|extra-?systoles?|ectop(?:y|ics?|ic beats?))|\bpacs?\b|\bapcs?\b|"
+        rf"{_ECTOPY} of (?:atrial|supra-?ventricular) origin)"),
     ("left axis deviation",
         r"(?:marked |mild |moderate )?left(?:ward)? (?:frontal )?(?:qrs )?axis(?: deviation|"
         r" shift)|\blad\b|left(?:ward)? axis\b|deviat(?:ed|"
@@ -136,7 +144,7 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("digoxin effect", r"(?:digoxin|digitalis)(?:[- ](?:effect|toxicity|changes?))?"),
     ("electrolyte disturbance",
         r"(?:any )?electrolyte (?:disturbances?|abnormalit\w+|imbalances?|disorders?|"
-        r"derangements?|shifts?)"),
+        r"derangements?|shifts?|changes?)"),
     ("drug effect", r"drug[- ](?:effects?|toxicity)"),
     ("prolonged qt interval",
         r"(?:borderline )?(?:prolonged|long|lengthened) (?:qtc?|"

@@ -4,7 +4,13 @@ import re
 
 _W = r"(?:[- ]?waves?)?"
 _ST = r"st(?:[- ]segments?)?"
-_IS = r"(?: is| are| was| were| appears?| remains?)?"
+_IS = r"(?::| is| are| was| were| appears?| remains?)?"
+# "ST segments: no significant elevation": the wave is the title of a line.
+_REAL = r"(?:significant |acute |pathologic\w* |relevant )?"
+_NO_ST = rf"(?:(?<=st: no )|(?<=segment: no )|(?<=segments: no )){_REAL}"
+_NO_T = rf"(?:(?<=t: no )|(?<=t wave: no )|(?<=t waves: no )){_REAL}"
+_EVEN = r"(?:constant|equal|even(?:ly spaced)?|uniform|fixed|consistent|identical|steady)"
+_UNEVEN = r"(?:variable|varying|unequal|uneven(?:ly spaced)?|inconsistent)"
 _SIZE = r"(?:tall|peaked|tented|hyper-?acute|pointed|narrow-based|symmetric\w*|prominent)"
 
 FINDING_WORDS: tuple[tuple[str, str], ...] = (
@@ -12,7 +18,8 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
     (
         "st elevation+st depression",
         rf"{_ST} (?:elevations?|deviation)(?: ?(?:or|and|/|nor|,) ?)(?:{_ST} )?depressions?|"
-        rf"{_ST}[- ]deviations?",
+        rf"{_ST}[- ](?:deviations?|shifts?)|{_NO_ST}(?:deviations?|shifts?)|"
+        rf"{_NO_ST}elevations? (?:or|and|nor) depressions?",
     ),
     ("st depression+st elevation", rf"{_ST} depressions?(?: ?(?:or|and|/|nor) ?)elevations?"),
     ("st-t changes",
@@ -27,12 +34,12 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
     ("concordant st change", rf"concordant {_ST}(?: \w+)?"),
     ("reciprocal changes", rf"reciprocal(?: (?:changes?|{_ST}[- ]depressions?|depressions?))?"),
     ("st elevation",
-        rf"(?<=st: no )elevation|{_ST}[- ]{{1,2}}elevations?|{_ST}{_IS} (?:mildly |slightly |"
+        rf"{_NO_ST}elevation|{_ST}[- ]{{1,2}}elevations?|{_ST}{_IS} (?:mildly |slightly |"
         r"markedly )?"
      rf"(?:elevated|raised)|(?:elevated|raised) {_ST}|elevations? of (?:the )?{_ST}|ste\b|"
      r"injury current|j[- ]point elevations?"),
     ("st depression",
-        rf"(?<=st: no )depression|{_ST}[- ]{{1,2}}depressions?|{_ST}{_IS} (?:mildly |"
+        rf"{_NO_ST}depression|{_ST}[- ]{{1,2}}depressions?|{_ST}{_IS} (?:mildly |"
         r"slightly |markedly )?"
      rf"(?:depressed|lowered)|depressed {_ST}|depressions? of (?:the )?{_ST}|std\b"),
     ("st isoelectric", rf"{_ST}{_IS} (?:isoelectric|at (?:the )?baseline|normal|unremarkable|"
@@ -45,7 +52,7 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
         rf"marked),? (?:and )?){{0,3}}t{_W}[- ]inversions?|(?:inverted|negative) t{_W}\b|"
         r"twi\b|"
         rf"t{_W}{_IS} (?:deeply |symmetrically )?(?:inverted|negative)|"
-        rf"inversions? of (?:the )?t{_W}"),
+        rf"inversions? of (?:the )?t{_W}|{_NO_T}inversions?"),
     ("flat t waves", rf"flat(?:tened|tening of(?: the)?)?[- ]t{_W}\b|t{_W}[- ]flattening|"
      rf"t{_W}{_IS} (?:flat|flattened|low)|low[- ]amplitude t{_W}"),
     ("tall t waves", rf"{_SIZE}(?:(?:,| and|-)? ?{_SIZE})* t{_W}\b|t{_W}{_IS} {_SIZE}"
@@ -130,22 +137,29 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
     # Rhythm
     ("dropped beats",
         r"p[- ]waves?(?: is| are|) not (?:conducted|followed)(?: by \w+ ?\w*)?|"
-        r"p[- ]waves? fails? to conduct|(?:dropped|non-?conducted|blocked)(?: (?:qrs|"
+        r"p[- ]waves? fails? to conduct|p[- ]waves? (?:is|are) (?:blocked|dropped)|"
+        r"(?:dropped|non-?conducted|blocked)(?: (?:qrs|"
         r"p))?(?:[- ]?(?:beats?|waves?|complex(?:es)?))|"
+        r"(?:dropped|non-?conducted|blocked) (?:qrs|p)\b|"
         r"intermittent(?:ly)? (?:non-?conduct\w+|dropped)|not followed by (?:a |any )?qrs|"
         r"(?:beat|qrs(?: complex)?|qrs complex(?:es)?) (?:is|are) dropped"),
     ("pr lengthening",
         r"(?<=without )(?:progressive )?lengthening|"
         r"progressive(?:ly)?(?: pr)?(?:[- ]interval)? (?:prolong\w+|"
         r"lengthen\w+)(?: pr(?: intervals?)?)?|"
+     r"pr(?: interval)? (?:gets|becomes|grows) (?:progressively )?longer|"
      r"pr(?: interval)? (?:lengthens|prolongs)(?: progressively)?|lengthening (?:of the )?pr"),
-    ("av dissociation", r"(?:a-?v|atrio-?ventricular)[- ]dissociation|p[- ]waves? (?:and|are) "
+    ("av dissociation", r"(?:a-?v|atrio-?ventricular)[- ]dissociation|"
+        r"p[- ]waves? march(?:es|ing)? through|(?:dissociated|independent) p[- ]waves?|"
+        r"p[- ]waves? (?:and|are) "
         r"(?:qrs )?(?:complexes )?(?:are )?(?:dissociated|independent|unrelated)|(?:no|any|"
         r"without(?: any)?) relation(?:ship)? (?:between (?:the )?p|to (?:the )?(?=qrs))"),
     ("2:1 conduction",
         r"2 ?(?::|to|-to-) ?1 (?:a-?v )?(?:conduction|ratio|response)|"
+        r"2:1(?= (?:atrial )?flutter)|(?<=flutter \()2:1|(?<=flutter )2:1|"
         r"(?<=with )2:1(?: a-?v)?(?= block)"),
-    ("3:1 conduction", r"3 ?(?::|to|-to-) ?1 (?:a-?v )?(?:conduction|ratio|response)"),
+    ("3:1 conduction", r"3 ?(?::|to|-to-) ?1 (?:a-?v )?(?:conduction|ratio|response)|"
+        r"3:1(?= (?:atrial )?flutter)|(?<=flutter \()3:1|(?<=flutter )3:1"),
     ("fibrillatory waves",
         r"fibrillat(?:ory|ion)[- ](?:waves?|baseline|activity)|(?<![a-z])f[- ]waves?"),
     ("flutter waves", r"flutter[- ]waves?|saw-?tooth(?:ed)?(?: \w+)?"),
@@ -164,25 +178,34 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
     ("couplets", r"couplets?"),
     ("escape beats", r"escape[- ](?:beats?|complex(?:es)?|rhythm)"),
     ("irregularly irregular rhythm",
-        r"(?:irregularly|totally|completely)[- ]irregular(?: rhythm| r-?r(?: intervals?)?)?"),
+        r"(?:irregularl?y|totally|completely)[- ]irregular(?: rhythm| r-?r(?: intervals?)?)?"),
     ("irregular rhythm",
         r"\birregular(?:ly spaced|ity)?(?: rhythm| r-?r(?: intervals?)?)?|"
-        r"r-?r intervals?(?: \w+)? vary(?! (?:from|between) (?:about )?\d)"),
+        r"r-?r intervals?(?: \w+)? vary(?! (?:from|between) (?:about )?\d)|"
+        rf"r-?r intervals?{_IS} {_UNEVEN}|{_UNEVEN} r-?r(?: intervals?)?"),
     ("regular rhythm",
-        r"\bregular(?! (?:normal )?sinus)(?:ly spaced|ity)?(?: rhythm|"
-        r" r-?r(?: intervals?)?)?(?! r-?wave)"),
+        r"\bregular(?!ity ?:|ly irreg)(?! (?:normal )?sinus)(?:ly spaced|ity)?(?: rhythm|"
+        r" r-?r(?: intervals?)?)?(?! r-?wave)|"
+        rf"r-?r intervals?{_IS} {_EVEN}(?! at\b| of\b)|{_EVEN} r-?r(?: intervals?)?"),
     ("p waves",
         r"(?:each|every|all|the)? ?qrs(?: complex(?:es)?)?(?: is|"
         r" are)(?: not)? preceded by (?:a )?(?:\w+ )?p(?:[- ]waves?)?|"
-        r"(?<=there are )p[- ]waves?|p[- ]waves? (?:\w+ |do not |does not )?(?:precedes?|"
+        r"(?:each|every) p is followed by (?:a |one )?(?:\w+ )?qrs|"
+        r"\bp (?:before|precedes|preceding|in front of) (?:each|every|all|the) qrs|"
+        r"(?<=there are )p[- ]waves?|p[- ]waves?:? (?:of \w+ (?:morphology|shape) )?"
+        r"(?:\w+ |do not |does not )?(?:precedes?|"
         r"come before|comes before|before|in front of|ahead of|are present|is present|"
         r"present|are seen|"
      r"is seen|are visible|visible|followed by|identifiable|for every|with every|with each)|"
         r"(?:consistent|clear|discernible|visible|distinct|definite|identifiable|normal|"
-        r"discrete|sinus|preceding|organi[sz]ed) p[- ]waves?|"
-        r"p[- ]waves? (?:are |is )?(?:normal|absent|not (?:visible|seen|present|identif\w+|"
-        r"discern\w+)|missing|lacking|cannot be (?:seen|identified|found))|"
-     r"(?:absent|absence of|no|without|missing|loss of|lack of)(?: any)? p[- ]waves?"),
+        r"discrete|sinus|preceding|organi[sz]ed) p[- ]waves?"
+        r"(?![- ](?:axis|duration|amplitude))|"
+        r"p[- ]waves?:? (?:are |is )?(?:normal|absent|none|missing|lacking|buried|hidden|"
+        r"obscured|"
+        r"not (?:visible|seen|present|identif\w+|discern\w+)|"
+        r"cannot be (?:seen|identified|found))|\bp: (?:present|absent|none)\b|"
+        r"(?:absent|absence of|no|nor|neither|without|missing|loss of|lack of)(?: any)? "
+        r"p[- ]waves?(?! (?:abnormal|change|axis|duration))"),
     ("pause", r"(?:sinus )?(?:pauses?)\b"),
     # Quality
     ("lead reversal",
@@ -225,6 +248,7 @@ FINDING_WORDS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 # What these say of quality when they praise, or blame, instead.
 DENYING_WORDS = re.compile(
-    r"limited|poor|suboptimal|reduced|inadequate|bad|stable|steady|absent|absence|\bno |"
+    r"limited|poor|suboptimal|reduced|inadequate|bad|stable|steady|absent|absence|\bnor? |none|"
+    r"neither|buried|hidden|obscured|"
     r"without|missing|lack|loss|not |cannot"
 )

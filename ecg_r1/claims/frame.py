@@ -9,6 +9,7 @@ from ecg_r1.claims.polarity import polarity
 from ecg_r1.claims.schema import Claim, Polarity, kind_of
 
 _TURN = re.compile(r"\b(?:but|while|whereas|with|however)\b")
+_EACH = re.compile(r"\b(?:each|every) \Z")
 _JOINED = re.compile(r",| and | or |/")
 
 
@@ -24,12 +25,15 @@ class Frame:
         places: list[Place],
     ) -> None:
         self.text, self.raw = text, raw
-        # The "s" of "0.16 s" is no S wave.
+        # The "s" of "0.16 s" is no S wave; "each QRS" counts complexes.
         self.named = [
             one
             for one in named
-            if one.end - one.start > 2
-            or not any(n.start <= one.start and one.end <= n.end for n in numbers)
+            if (
+                one.end - one.start > 2
+                or not any(n.start <= one.start and one.end <= n.end for n in numbers)
+            )
+            and not (one.names == ("qrs_ms",) and _EACH.search(text, 0, one.start))
         ]
         self.numbers, self.places = numbers, places
         self.used: set[int] = set()

@@ -16,16 +16,19 @@ _OPENING = re.compile(
             r"consider(?:ing)? (?:repeat|serial|further|clinical)|please|recommend|advise",
             r"suggest (?:repeat|serial|clinical)|repeat\b|follow[- ]?up|"
             r"clinical(?:ly)? correlat",
-            r"correlat\w+ (?:with|clinical)",
+            r"correlat\w+ (?:with|clinical)|think of|beware|(?:keep|bear) in mind",
             # the patient and earlier recordings
             r"history|past (?:medical )?history|(?:indication|reason)\b|"
-            r"patient(?! (?:is |was )?(?:now )?in\b)|clinical (?:info|details|data|history)|"
-            r"previous|known\b|serial|in (?:19|20)\d\d\b",
+            r"(?:the )?patient(?! (?:is |was |remains )?(?:now |not |still |no longer )?in\b)|"
+            r"clinical (?:info|details|data|history|question)|status post|s/p\b|blood pressure|"
+            r"previous|known\b|serial|in (?:19|20)\d\d\b|family history|yesterday",
             rf"prior {_TRACING}|comparison|in comparison|\d+[- ]year|this \d+\b(?!-lead)",
             r"(?:the )?(?:man|woman|male|female)\b",
             # the textbook
             r"normal (?:range|values?|limits?)\b|by definition|in general|generally|typically",
             r"normal (?:is|are|pr|qrs|qtc?)\b[^.]{0,40}?(?:is|are|:|=|range|<|between)\s*<?\d",
+            r"in [\w ]{0,30}(?:a?emia|block|syndrome|itis|disease|failure), |interpretation of",
+            r"(?:the )?normal \w+(?: \w+)? (?:lies|ranges|extends)|question:",
             r"usually|note that (?:the )?(?:normal|criteri)|criteri(?:on|a) for|the criteri",
             r"textbook|reference|remember|a normal|causes?\b|options?\b|choose|"
             r"possible answers",
@@ -36,7 +39,7 @@ _OPENING = re.compile(
             r"i|any|one|an?)\b",
             r"(?:what|which|how|why|who|where|when(?! compared))\b",
             r"(?:look|check|assess|describe|determine|evaluate|measure|explain|analy[sz]e|list|"
-            r"identify|tell|answer|rule out (?:other|secondary))\b",
+            r"identify|classify|tell|answer|rule out (?:other|secondary))\b",
             r"an? \w+ (?:wave|interval|axis|rhythm) (?:is|means|reflects)",
         )
     )
@@ -47,9 +50,17 @@ _ANYWHERE = Gated(
         (
             r"recommended|advised|would (?:be|have|show|expect|suggest|see|need|require)",
             r"history of|known (?:to have|case)|presents? with|presented|complain\w*|admitted",
+            r"treated for|underwent|(?:was|were) given|in the past|implanted",
+            r"should (?:report|be (?:obtained|checked|repeated|performed|monitored|started|"
+            r"given))",
             r"taking|medication|referred|if|unless|(?<!, )known(?! \w+ (?:bundle|block))",
             r"(?:is|are) (?:needed|required|warranted|necessary|common|replaced by|typical of)",
-            r"causes|produces|makes|can all|(?:slow|increase|reduce|prolong|shorten) the",
+            r"causes|produces|makes(?! [\w ,/-]{1,40}likely)|can all|"
+            r"(?:slow|increase|reduce|prolong|shorten|flatten|widen)s? the|only (?:when|if)",
+            r"is (?:called|termed|known as)|is an? (?:heart )?rate (?:above|below|over|under)",
+            r"common causes?|not specific (?:for|of)|marks the (?:border|limit)",
+            r"(?:reading|statement) of [\w -]{1,40} is (?:wrong|incorrect|not confirmed)",
+            r"seen in (?:hypertension|athletes|children|young|elderly|healthy)",
             r"was (?:seen|present|noted|recorded) (?:on|in) (?:the )?"
             r"(?:previous|prior|last|earlier)",
             rf"on (?:the )?(?:previous|prior|last|earlier) {_TRACING}",
@@ -59,8 +70,8 @@ _ANYWHERE = Gated(
             r"(?:is|are) (?:the|a|an|one of the) (?:most )?common|occurs? (?:in|when)",
             r"is an? (?:\w+ )?(?:sign|marker|feature|cause|arrhythmia|disorder|"
             r"condition) (?:of|in|that)",
-            r"(?:can|could|may|might) (?:also )?(?:cause|produce|mimic|lead to|result|occur|"
-            r"develop|"
+            r"(?:can|could|may|might) (?:also )?(?:cause|produce|mimic|obscure|mask|hide|"
+            r"lead to|result|occur|develop|"
             r"be (?:caused|seen (?:in|with)|found in|a (?:sign|normal variant)|mistaken))",
             r"(?:is|are) (?:often|usually|commonly|typically|frequently|generally|rarely|"
             r"sometimes|"

@@ -6,12 +6,12 @@ this table. Diagnoses come from `ecg_r1.labels` and what texts say beside it.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecg_r1.claims.anchors import Gated, Index
 from ecg_r1.claims.diagnosis_words import DIAGNOSIS_WORDS
 from ecg_r1.claims.finding_words import DENYING_WORDS, FINDING_WORDS
-from ecg_r1.claims.quantity_words import QUANTITY_WORDS
+from ecg_r1.claims.quantity_words import QUANTITY_WORDS, WAVE_WORDS
 from ecg_r1.labels import LABELS
 
 __all__ = ["DENYING_WORDS", "Mention", "mentions"]
@@ -32,8 +32,7 @@ _AGE_AFTER = re.compile(
 _MI = r"(?P<mi>(?:myocardial[- ])?infarct(?:ion|s)?|mi\b|stemi|st[- ]elevation mi|nstemi)"
 
 
-@dataclass(frozen=True)
-class Mention:
+class Mention(NamedTuple):
     """Words that name something: from `start` to `end`, as `names`."""
 
     start: int
@@ -78,6 +77,7 @@ def _table() -> Iterator[tuple[tuple[str, ...], str, bool]]:
 _INFARCTION = Gated(rf"(?<![a-z]){_AGE}{_PLACE}{_AGE.replace('age', 'late')}{_MI}(?![a-z])")
 _TABLE = tuple((names, re.compile(pattern), number) for names, pattern, number in _table())
 _INDEX = Index(regex.pattern for _, regex, _ in _TABLE)
+_WAVES = re.compile(WAVE_WORDS)
 _ACUTE = re.compile(r"acute|recent|evolving|new|fresh|st[- ]elev")
 _TERRITORY_OF_MI = (
     ("septal", "septal myocardial infarction"),
@@ -146,6 +146,8 @@ def mentions(text: str) -> list[Mention]:
     for place in _INDEX.candidates(text):
         names, regex, is_quantity = _TABLE[place]
         found += [Mention(*match.span(), names, is_quantity) for match in regex.finditer(text)]
+    found += [Mention(*m.span(), (f"{m[0][0]}_mv",), is_quantity=True)
+              for m in _WAVES.finditer(text)]  # fmt: skip
     found.sort(key=lambda one: (one.start - one.end, one.is_quantity))
     kept: list[Mention] = []
     taken = bytearray(len(text) + 1)

@@ -1,10 +1,17 @@
 """Numbers with units in a sentence, and which of them are limits instead of measurements."""
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-_NUMBER = r"(?<![a-z\d])(?<!\d[.,])\d{1,5}(?:[.,]\d{1,4})?"
-_SIGN = r"(?:(?<![\w.,])[-+](?=\d))?"
+from ecg_r1.claims.anchors import Gated
+
+# A class of characters comes first, so that the scan skips what cannot begin a number.
+_LOW = (
+    r"[-+\d](?:(?<=\d)(?<![a-z\d].)(?<!\d[.,].)\d{0,4}|(?<=[-+])(?<![\w.,].)\d{1,5})"
+    r"(?:[.,]\d{1,4})?"
+)
+_HIGH = r"(?:(?<![\w.,])[-+](?=\d))?(?<![a-z\d])(?<!\d[.,])\d{1,5}(?:[.,]\d{1,4})?"
 _UNIT = (
     r"(?P<unit>beats?[ /-]*(?:per|a|/)[ -]*min(?:ute)?|bpm\b|b\.p\.m\.?|/ ?min(?:ute)?\b|"
     r"per min(?:ute)?\b|"
@@ -14,8 +21,8 @@ _UNIT = (
     r"kg\b|years?\b|y/?o\b|cm\b|mmol)"
 )
 _RE = re.compile(
-    rf"(?P<low>{_SIGN}{_NUMBER})(?:(?:-| +- +|\s*(?:to|and|"
-    rf"\.\.)\s*)(?P<high>{_SIGN}{_NUMBER}))?"
+    rf"(?P<low>{_LOW})(?:(?:-| +- +|\s*(?:to|and|"
+    rf"\.\.)\s*)(?P<high>{_HIGH}))?"
     rf"(?![\d:]|(?:st|nd|rd|th)\b)(?:\s*-?\s*{_UNIT})?(?P<more>\s*(?:or|and) (?:more|above|"
     r"longer|less|below|higher|over|greater|wider|beyond))?"
 )
@@ -25,13 +32,17 @@ _COMPARE = re.compile(
     r"(?P<gt>>=?|\u2265|more than|greater than|above|over|at least|exceed(?:s|ing)|"
     r"longer than|in excess of|beyond)\s*\Z"
 )
+_COMPARING = (
+    "<", "=", "\u2264", ">", "\u2265", "than", "below", "under", "at most", "up to",
+    "exceeding", "above", "over", "at least", "exceeds", "in excess of", "beyond",
+)  # fmt: skip
 # "Has increased by 35 bpm" is a change, no measurement.
-_CHANGE = re.compile(
+_CHANGE = Gated(
     r"\b(?:increased|decreased|risen|rose|fallen|fell|lengthened|shortened|changed|improved)\b"
     r"[^.;]{0,12}\bby\b[\w ~]{0,15}\Z"
 )
 # Words before a number that make it a limit of the textbook.
-_LIMIT = re.compile(
+_LIMIT = Gated(
     r"(?:normal(?:ly)?|reference|ref\.?|limits?|thresholds?|criteri(?:on|a)|cut-?offs?|range|"
     r"upper|lower|expected|should be|must be|defined as|required|requires?|needs?|"
     r"considered|if|unless|until|when|than)\b[^.;]{0,28}\Z"
@@ -51,8 +62,7 @@ _UNITS: tuple[tuple[str, str, float], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A number of a sentence.
 
     Attributes:
@@ -74,6 +84,7 @@ class Number:
     is_limit: bool
 
 
+@lru_cache(maxsize=256)
 def _unit(text: str | None) -> tuple[str, float]:
     if not text:
         return "", 1.0
@@ -111,7 +122,7 @@ def numbers(text: str) -> list[Number]:
         >>> [(n.low, n.unit, n.is_limit) for n in numbers("pr 0.21 s (normal 120-200 ms)")]
         [(210.0, 'ms', False), (120.0, 'ms', True)]
     """
-    brackets = _parentheses(text)
+    brackets = _parentheses(text) if "(" in text or "[" in text else []
     found: list[Number] = []
     for match in _RE.finditer(text):
         start, end = match.span("low")[0], match.end()
@@ -122,7 +133,7 @@ def numbers(text: str) -> list[Number]:
         if joined == "and" and not text[:start].rstrip().endswith("between"):
             high, end = None, match.end("low")
         before = text[max(0, start - 40) : start]
-        compared = _COMPARE.search(before)
+        compared = _COMPARE.search(before) if before.rstrip().endswith(_COMPARING) else None
         comparator = "range" if high is not None else "="
         if compared and high is None:
             comparator = "<" if compared.lastgroup == "lt" else ">"
@@ -142,7 +153,7 @@ def _is_limit(  # noqa: PLR0911  (one case after the other)
     comparator: str,
 ) -> bool:
     start = match.start("low")
-    if _CHANGE.search(before):
+    if _CHANGE.search(text, before):
         return True
     inside = next((b for b in brackets if b[0] < start < b[1]), None)
     compares = comparator in ("<", ">") or bool(match["more"])
@@ -157,7 +168,7 @@ def _is_limit(  # noqa: PLR0911  (one case after the other)
     if match["more"] or _LIMIT_AFTER.match(text, match.end()):
         return True
     tail = before[max(before.rfind(","), before.rfind("(")) + 1 :] if "," in before else before
-    word = _LIMIT.search(tail)
+    word = _LIMIT.search(text, tail)
     if word is None:
         return False
     # "PR is normal at 160 ms" states a number; "normal 120-200" and "normal < 200" a limit.

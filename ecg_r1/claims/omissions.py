@@ -7,6 +7,7 @@ from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge_diagnoses import ANY_OF, IMPLIED_BY
 from ecg_r1.claims.schema import Claim
 from ecg_r1.claims.support import SUPPORT, met
+from ecg_r1.ecg import LEADS
 from ecg_r1.protocol import ALARMS
 
 _RATE = ("hr_bpm", "sinus bradycardia", "sinus tachycardia")
@@ -57,10 +58,14 @@ SPOKEN_OF: dict[str, tuple[str, ...]] = {
     ),
     "delta_wave": ("delta wave", "wolff-parkinson-white syndrome"),
     **dict.fromkeys(("qrs_wide", "qrs_slow", "qrs_above_110"), _QRS),
-    **dict.fromkeys(("rsr_v1", "v1_positive"), ("rsr pattern", "dominant r waves", "r_mv")),
+    **dict.fromkeys(
+        ("rsr_v1", "r_prime_v1", "v1_positive"), ("rsr pattern", "dominant r waves", "r_mv")
+    ),
     **dict.fromkeys(("s_lateral", "s_wide_lateral"), ("broad s waves", "s_mv")),
     **dict.fromkeys(("left_clean", "left_broad"), ("notched qrs", "small q waves", *_QRS)),
-    **dict.fromkeys(("axis_left", "axis_right", "axis_extreme", "axis_lafb"), _AXIS),
+    **dict.fromkeys(
+        ("axis_left", "axis_right", "axis_extreme", "axis_lafb", "axis_lafb_initial"), _AXIS
+    ),
     "q_avl": ("small q waves", *_Q),
     **dict.fromkeys(("rs_inferior", "rs_high_lateral"), ("small r waves", "deep s waves")),
     "sokolow_lyon": ("sokolow_mv", *_VOLTAGE),
@@ -102,7 +107,7 @@ SPOKEN_OF: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         (
             "q_waves_inferior", "q_waves_lateral", "q_waves_anterior", "q_over_r_inferior",
-            "q_v2_v3", "q_inferior",
+            "q_iii", "q_avf", "q_v2_v3", "qs_v2_v3", "q_inferior",
         ),
         _Q,
     ),
@@ -121,7 +126,7 @@ class Omission:
     """A finding of the protocol that a text does not speak of.
 
     Attributes:
-        finding: Name of the protocol's finding.
+        finding: Name of the protocol's finding; of several alike the first.
         text: What it is in plain words, with its leads.
         leads: Leads that show it.
         supports: Diagnoses that rest on it and that the text does not name either.
@@ -149,18 +154,35 @@ def omissions(claims: Sequence[Claim], facts: Facts) -> tuple[tuple[Omission, ..
     spoken = {claim.name for claim in claims}
     wanted = _wanted(facts)
     urgent = _urgent(facts)
+    # Findings that go by the same words, such as a rate above 100 and above 120, are one.
+    alike: dict[str, list[str]] = {}
+    for name in wanted:
+        alike.setdefault(_words(name), []).append(name)
     found = []
-    for name, labels in wanted.items():
-        names = SPOKEN_OF.get(name, ())
-        if spoken & {*names, *labels} or any(_is_named(label, spoken) for label in labels):
+    for words, names in alike.items():
+        if any(_is_spoken_of(name, wanted[name], spoken) for name in names):
             continue
-        leads = facts.findings[name][1]
-        where = f" in {', '.join(leads)}" if 0 < len(leads) < 12 else ""
-        words = {"hr_bpm": "rate", "qrs_ms": "wide QRS", "pr_ms": "PR interval"}
-        plain = words.get(names[0], names[0]) if names else name
-        text = f"{_plain(plain)}{where}"
-        found.append(Omission(name, text, leads, labels, name in urgent))
-    return tuple(found), len(wanted)
+        showing = {lead for name in names for lead in facts.findings[name][1]}
+        leads = tuple(lead for lead in LEADS if lead in showing)
+        where = f" in {', '.join(leads)}" if 0 < len(leads) < len(LEADS) else ""
+        labels = tuple(dict.fromkeys(label for name in names for label in wanted[name]))
+        is_urgent = not urgent.isdisjoint(names)
+        found.append(Omission(names[0], words + where, leads, labels, is_urgent))
+    return tuple(found), len(alike)
+
+
+_PLAIN = {"hr_bpm": "rate", "qrs_ms": "wide QRS", "pr_ms": "PR interval"}
+
+
+def _words(finding: str) -> str:
+    """What a finding is called, the first of the names it goes by."""
+    name = SPOKEN_OF.get(finding, (finding,))[0]
+    return _plain(_PLAIN.get(name, name))
+
+
+def _is_spoken_of(finding: str, labels: Sequence[str], spoken: set[str]) -> bool:
+    about = {*SPOKEN_OF.get(finding, ()), *labels}
+    return bool(spoken & about) or any(_is_named(label, spoken) for label in labels)
 
 
 def _plain(name: str) -> str:

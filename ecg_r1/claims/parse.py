@@ -20,9 +20,9 @@ from ecg_r1.claims.quantities import (
     quantity_claims,
     rate_claims,
 )
-from ecg_r1.claims.schema import FINDINGS, QUALITY_FINDINGS, Claim, Polarity, kind_of
+from ecg_r1.claims.schema import QUALITY_FINDINGS, Claim, Polarity, kind_of
 from ecg_r1.claims.tables import without_tables
-from ecg_r1.claims.text import ANSWER, sentences
+from ecg_r1.claims.text import ANSWER, lowered, sentences
 from ecg_r1.labels import canonical
 
 _PLACED = ("myocardial ischaemia", "brugada pattern", "wellens pattern")  # said of leads
@@ -43,30 +43,52 @@ def parse_claims(text: str) -> tuple[Claim, ...]:
         st elevation absent ('V2', 'V3', 'V4') None None
     """
     prose, cells = without_tables(text)
-    found: list[Claim] = []
-    for sentence in sentences(prose):
-        for claim in _claims_of(sentence.raw, is_answer=sentence.step == ANSWER):
-            span = sentence.span(*claim.span)
-            found.append(_placed(claim, sentence.step, span, claim.text))
-    for cell in cells:
-        found += [
-            _placed(claim, None, (cell.start, cell.end), text[cell.start : cell.end])
-            for claim in _claims_of(cell.sentence, is_answer=False)
-        ]
+    found = [
+        claim.at(sentence.step, sentence.span(*claim.span), claim.text)
+        for sentence in sentences(prose)
+        for claim in _claims_of(sentence.raw, is_answer=sentence.step == ANSWER)
+    ]
+    found += [
+        claim.at(None, (cell.start, cell.end), text[cell.start : cell.end])
+        for cell in cells
+        for claim in _claims_of(cell.sentence, is_answer=False)
+    ]
     return tuple(sorted(found, key=lambda claim: claim.span[0]) if cells else found)
 
 
-def _placed(claim: Claim, step: int | None, span: tuple[int, int], words: str) -> Claim:
-    return Claim(
-        claim.kind, claim.name, claim.polarity, claim.leads, claim.value, claim.comparator,
-        claim.qualifier, step, span, words, claim.wrong_unit,
-    )  # fmt: skip
+def stated(text: str) -> list[tuple[int | None, Claim]]:
+    """What a text says in which step, whatever the place: repeated sentences cost nothing.
+
+    Args:
+        text: Any text about one ECG.
+
+    Returns:
+        Step and claim, as `parse_claims` finds them but for what the same sentence says again
+        in the same step; `step`, `span` and `text` of the claims are those of no text.
+
+    Example:
+        >>> [(step, claim.name) for step, claim in stated("PR 160 ms. Rate 70. PR 160 ms.")]
+        [(None, 'pr_ms'), (None, 'hr_bpm')]
+    """
+    prose, cells = without_tables(text)
+    told = [(one.step, one.raw) for one in sentences(prose)]
+    told += [(None, cell.sentence) for cell in cells]
+    return [
+        (step, claim)
+        for step, raw in dict.fromkeys(told)
+        for claim in _bare_claims_of(raw, is_answer=step == ANSWER)
+    ]
+
+
+@lru_cache(maxsize=_KEPT_SENTENCES)
+def _bare_claims_of(raw: str, *, is_answer: bool) -> tuple[Claim, ...]:
+    return tuple(one.at(None, (0, 0), "") for one in _claims_of(raw, is_answer=is_answer))
 
 
 @lru_cache(maxsize=_KEPT_SENTENCES)
 def _claims_of(raw: str, *, is_answer: bool) -> tuple[Claim, ...]:
     """Claims of a sentence, with spans inside it."""
-    text = _lower(raw)
+    text = lowered(raw)
     if not is_answer:
         return tuple(_sentence(text, raw))
     label = canonical(text)
@@ -75,13 +97,6 @@ def _claims_of(raw: str, *, is_answer: bool) -> tuple[Claim, ...]:
     kind = kind_of(label)
     kind = "diagnosis" if kind == "finding" else kind
     return (Claim(kind, label, span=(0, len(text)), text=raw),)
-
-
-def _lower(raw: str) -> str:
-    text = raw.lower()
-    if len(text) == len(raw):
-        return text
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in raw)  # a few would grow
 
 
 def _as_diagnosis(claim: Claim) -> Claim:
@@ -133,9 +148,9 @@ def _named(frame: Frame, index: int) -> list[Claim]:
     if is_gone(frame.text, one.start, one.end):
         return []
     said, found = frame.polarity_of(one), []
-    for name in one.names:
+    for name in _conducted(frame, one):
         fields: dict[str, object] = {}
-        if name in FINDINGS or name in QUALITY_FINDINGS or name.endswith("p waves"):
+        if kind_of(name) in ("finding", "quality") or name.endswith("p waves"):
             fields["leads"] = frame.leads_of(index)
         elif name in _PLACED:
             fields["leads"] = frame.leads_close_to(index)
@@ -146,6 +161,13 @@ def _named(frame: Frame, index: int) -> list[Claim]:
         polarity = _own_polarity(frame, one, name, said)
         found.append(frame.claim(name, one.start, one.end, polarity, **fields))
     return found
+
+
+def _conducted(frame: Frame, one: Mention) -> tuple[str, ...]:
+    """Of a flutter, "2:1 block" is how it is conducted, no disease of the AV node."""
+    words = frame.text[one.start : one.end]
+    is_ratio = one.names == ("second-degree av block",) and words.startswith("2:1")
+    return ("2:1 conduction",) if is_ratio and "flutter" in frame.text else one.names
 
 
 def _own_polarity(frame: Frame, one: Mention, name: str, around: Polarity) -> Polarity:

@@ -1,7 +1,7 @@
 """Leads and territories in a sentence."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecg_r1.claims.anchors import Gated
 from ecg_r1.ecg import LEADS
@@ -40,13 +40,16 @@ _ALL = Gated(
     r"|throughout)\b|\bin any lead\b"
 )
 _NAME = r"(?:avr|avl|avf|v[1-6]|iii|ii|i)"
-# "RV5" and "SV1" name a lead too.
+# "RV5" and "SV1" name a lead too. A class of characters comes first, in both cases instead of
+# a flag, so that the scan skips what cannot begin a lead.
 _ONE = re.compile(
-    rf"(?:(?<![a-z0-9])|(?<=\b[rstqp])(?=v|a)){_NAME}(?![a-z0-9])",
-    re.IGNORECASE | re.ASCII,  # a dotted capital I is no lead
+    r"[aAvViI](?:(?<![a-zA-Z0-9].)|(?<=\b[rstqpRSTQP][aAvV]))"
+    r"(?:(?<=[aA])[vV][rRlLfF]|(?<=[vV])[1-6]|(?<=[iI])[iI]{0,2})(?![a-zA-Z0-9])",
+    re.ASCII,
 )
 _RANGE = re.compile(
-    r"(?<![a-z0-9])v([1-6])\s*(?:-|to|through|thru)\s*v?([1-6])(?![a-z0-9.])", re.IGNORECASE
+    r"[vV](?<![a-zA-Z0-9].)([1-6])\s*(?:-|[tT](?:[oO]|[hH][rR][uU]|[hH][rR][oO][uU][gG][hH]))"
+    r"\s*[vV]?([1-6])(?![a-zA-Z0-9.])"
 )
 _JOIN = re.compile(
     r"[\s,/&+]*(?:and|or|und|plus|as well as)?(?: in)?(?: the)?(?: leads?)?[\s,/&+]*\Z"
@@ -56,8 +59,7 @@ _SPOKEN = re.compile(r"(?:\bleads?|\bin|\bof|[,/&(]|\band|\bor|:)\s*\Z", re.IGNO
 _BY_NAME = {lead.lower(): lead for lead in LEADS}
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Leads named together, from `start` to `end` of the sentence.
 
     `before` says that they stand as an adjective before what is found there.

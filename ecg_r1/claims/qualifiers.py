@@ -1,7 +1,9 @@
 """What a text says of a quantity in words: "prolonged", "within normal limits"."""
 
 import re
+from functools import cache
 
+from ecg_r1.claims.anchors import Gated
 from ecg_r1.claims.frame import Frame
 from ecg_r1.claims.numbers import Number
 
@@ -12,7 +14,7 @@ _WORDS = {
     "borderline": r"border-?line|upper limit of normal|high-normal|"
     r"slightly (?:prolonged|long|wide)\w*",
     "normal": r"(?<!ab)(?<!not )(?:within (?:the )?(?:normal )?(?:limits|range)(?: of normal)?|"
-    r"wnl|normal(?!:? ?[<>\u2264\u2265]|:? ?\d+ ?(?:-|to) ?\d|: \d)"
+    r"wnl|nl\b|normal(?!:? ?[<>\u2264\u2265]|:? ?\d+ ?(?:-|to) ?\d|: \d)"
     r"(?! (?:is|range|values?|limits?))|unremarkable|preserved|controlled|physiologic\w*)",
     "prolonged": r"prolong(?:ed|ation)|lengthened|long(?!er than)|increased(?! voltage)|"
     r"delayed",
@@ -27,7 +29,6 @@ _WORDS = {
     "low": r"low\b",
     "high": r"high\b|increased|tall|elevated|large|above 35|exceed\w*",
 }
-_QUALIFIERS = tuple((name, re.compile(rf"\b(?:{words})")) for name, words in _WORDS.items())
 ALLOWED: dict[str, tuple[str, ...]] = {
     "hr_bpm": ("normal", "slow", "fast"),
     "atrial_bpm": ("normal", "slow", "fast"),
@@ -50,19 +51,27 @@ _AFTER_NUMBER = re.compile(r";|\b(?:but|while|whereas|there (?:is|are)|no|withou
 _LEAD_IN = re.compile(r"[,;:|.(]|\band\b|\bwith\b|\bis\b|\bof\b")
 
 
-def first_word(text: str, allowed: tuple[str, ...]) -> tuple[str, int] | None:
-    """The earliest of the allowed words and where it stands.
+def first_word(
+    text: str, allowed: tuple[str, ...], part: str | None = None
+) -> tuple[str, int] | None:
+    """The earliest of the allowed words in a text, or in a part of it, and where it stands.
 
     Example:
         >>> first_word("is markedly prolonged", ("prolonged", "severely prolonged"))
         ('severely prolonged', 3)
     """
-    found = [
-        (match.start(), rank, name)
-        for rank, (name, regex) in enumerate(_QUALIFIERS)
-        if name in allowed and (match := regex.search(text))
-    ]
-    return (min(found)[2], min(found)[0]) if found else None
+    match = _any_of(allowed).search(text, part) if allowed else None
+    if match is None:
+        return None
+    name = match.lastgroup or ""
+    return name.replace("_", " "), match.start()
+
+
+@cache
+def _any_of(names: tuple[str, ...]) -> Gated:
+    """One pattern for several words, in the order of the table."""
+    words = (f"(?P<{n.replace(' ', '_')}>{w})" for n, w in _WORDS.items() if n in names)
+    return Gated(rf"\b(?:{'|'.join(words)})")
 
 
 def qualifier(
@@ -74,7 +83,8 @@ def qualifier(
     if name == "hr_bpm" and re.search(r"brady|tachy|rvr", words):
         return ("slow" if "brady" in words else "fast"), False
     lead_in = _LEAD_IN.split(frame.plain[frame.previous_end(index) : one.start][-28:])[-1]
-    found = first_word(words, allowed) or first_word(lead_in, allowed)
+    text = frame.text
+    found = first_word(text, allowed, words) or first_word(text, allowed, lead_in)
     if found:
         return found[0], False
     late = _late_word(frame, index, allowed, number)
@@ -94,7 +104,7 @@ def _late_word(
         cut = _AFTER_WORD.search(after)
     else:
         cut = _AFTER_NUMBER.search(after, max(0, number.end - one.end))
-    found = first_word(after[: cut.start()] if cut else after, allowed)
+    found = first_word(frame.text, allowed, after[: cut.start()] if cut else after)
     if found is None:
         return None
     denied = re.search(r"\b(?:not|n't)\s+(?:\w+\s)?\Z", after[: found[1]]) is not None
@@ -118,7 +128,8 @@ def _shared_before(frame: Frame, index: int, allowed: tuple[str, ...]) -> str | 
         if not _LIST.fullmatch(frame.text, before.end, one.start):
             return None
         lead_in = frame.plain[frame.previous_end(index - 1) : before.end]
-        found = first_word(lead_in[-28 - before.end + before.start :], allowed)
+        start = -28 - before.end + before.start
+        found = first_word(frame.text, allowed, lead_in[start:])
         if found:
             return found[0]
         index -= 1

@@ -25,13 +25,15 @@ _SERIES = {
 }
 _OF_WAVE = {"duration": {"p": "p_ms", "qrs": "qrs_ms"}, "amplitude": {
     wave: f"{wave}_mv" for wave in ("p", "q", "r", "s", "t", "u", "qrs")}}  # fmt: skip
+_FOR_RATE = re.compile(r"\b(?:for|by) (?:the |this |a )?(?:heart )?\Z")  # "normal for rate"
 _RIGHT_BEFORE = re.compile(r"[\s-]*(?:(?:for|in|of) the\s*|\w{0,9}\s)?")
 _RHYTHM_AT = re.compile(
     r"\b(?:rhythm|fibrillation|flutter|(?:tachy|brady)cardia|beats?) at (?:about )?\Z"
 )
 _OF_ATRIA = re.compile(
     r"\b(?:p[- ]waves?|flutter[- ]waves?|f[- ]waves?|atrial (?:rate|activity|waves?))\b"
-    r"(?![^.]*\b(?:qrs|ventric\w*|each|every|before|conduct\w*))[^,;:]{0,32}\Z"
+    r"(?![^.]*\b(?:qrs|ventric\w*|each|every|before|conduct\w*))[^,;:]{0,32}\Z|"
+    r"\b(?:flutter[- ]waves?|saw-?tooth\w*)(?![^.]*\b(?:qrs|ventric|conduct))[^;:]{0,48}\Z"
 )
 
 
@@ -50,9 +52,11 @@ def quantity_claims(frame: Frame, index: int) -> list[Claim]:
     if is_gone(frame.text, one.start, one.end):
         return []
     if name in _SERIES:
-        return _series(frame, index, _SERIES[name])
+        return _series(frame, index, _SERIES[name]) or _all_normal(frame, index, _SERIES[name])
     if name == "intervals":
-        return _all_intervals(frame, index)
+        return _all_normal(frame, index, ("pr_ms", "qrs_ms", "qtc_ms"))
+    if name == "hr_bpm" and _FOR_RATE.search(frame.text, 0, one.start):
+        return []
     if name in _OF_WAVE:
         name = _wave_before(frame, index, _OF_WAVE[name])
     elif name == "hr_bpm" and re.match(r"\s*\(atrial\)", frame.text[one.end :]):
@@ -167,16 +171,14 @@ def is_plausible(number: Number, unit: str) -> bool:
     return low <= number.low <= high
 
 
-def _all_intervals(frame: Frame, index: int) -> list[Claim]:
+def _all_normal(frame: Frame, index: int, names: tuple[str, ...]) -> list[Claim]:
+    """Several quantities that one word calls normal."""
     one = frame.named[index]
-    word, denied = qualifier(frame, index, "pr_ms", None)
+    word, denied = qualifier(frame, index, names[0], None)
     if word != "normal" or denied:
         return []
     said = frame.polarity_of(one)
-    return [
-        frame.claim(name, one.start, one.end, said, qualifier="normal")
-        for name in ("pr_ms", "qrs_ms", "qtc_ms")
-    ]
+    return [frame.claim(name, one.start, one.end, said, qualifier="normal") for name in names]
 
 
 def _series(frame: Frame, index: int, names: tuple[str, ...]) -> list[Claim]:

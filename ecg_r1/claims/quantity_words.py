@@ -3,7 +3,8 @@
 QUANTITY_WORDS: tuple[tuple[str, str], ...] = (
     ("intervals",
         r"(?:all )?(?:cardiac |ecg |conduction |the )?intervals(?= (?:are|is|were|within|"
-        r"all|normal|:)|:|,? (?:and|with|$))|(?<=normal )intervals|(?<=axis and )intervals"),
+        r"all|normal|:)|:|,? (?:and|with|$))|(?<=normal )intervals|(?<=nl )intervals|"
+        r"(?<=axis and )intervals"),
     ("atrial_bpm", r"(?:atrial|p[- ]wave|flutter|f[- ]wave)[- ]rate"),
     ("hr_bpm",
         r"\brvr\b|(?:heart|ventricular|pulse|cardiac|mean|average|"
@@ -43,10 +44,9 @@ QUANTITY_WORDS: tuple[tuple[str, str], ...] = (
         r"plus|and) ?s ?\(?(?:in )?v3\)?|ravl ?\+ ?sv3"),
     ("st_mv", r"st(?:[- ]segment)?[- ](?:level|deviation|amplitude)"),
     ("qrs_mv", r"qrs[- ](?:voltages?|amplitudes?)"),
-    *(
-        (f"{wave}_mv",
-        rf"(?<!/)\b{wave}(?:[- ]waves?)?(?:[- ](?:voltages?|amplitudes?|heights?|"
-        r"depths?))?(?=[ :=(]|$|v[1-6]|av[rlf])")
-        for wave in ("p", "q", "r", "s", "t", "u")
-    ),
 )  # fmt: skip
+# A wave by its letter: the height of what `lexicon` names after it.
+WAVE_WORDS = (
+    r"[pqrstu](?<![\w/].)(?:[- ]waves?)?(?:[- ](?:voltages?|amplitudes?|heights?|"
+    r"depths?))?(?=[ :=(]|$|v[1-6]|av[rlf])"
+)

@@ -164,6 +164,20 @@ OTHER_DIAGNOSES = (
 )
 DIAGNOSES = tuple(label.text for label in LABELS) + OTHER_DIAGNOSES
 GROUPS = {label.text: label.group for label in LABELS}
+_KINDS: dict[str, Kind] = {
+    **{name: "rhythm" if GROUPS.get(name) == "rhythm" else "diagnosis" for name in DIAGNOSES},
+    **dict.fromkeys(RHYTHM_FINDINGS, "rhythm"),
+    **dict.fromkeys(QUALITY_FINDINGS, "quality"),
+    **dict.fromkeys(FINDINGS, "finding"),
+    **{name: kind for name, (kind, _) in QUANTITIES.items()},
+}
+# A name that is a finding and a label is a finding here.
+_DIAGNOSES = frozenset(DIAGNOSES) - {
+    *QUANTITIES,
+    *FINDINGS,
+    *QUALITY_FINDINGS,
+    *RHYTHM_FINDINGS,
+}
 
 
 @dataclass(frozen=True)
@@ -202,6 +216,13 @@ class Claim:
     text: str = ""
     wrong_unit: str | None = None
 
+    def at(self, step: int | None, span: tuple[int, int], text: str) -> "Claim":
+        """The same statement at another place."""
+        # As `dataclasses.replace`, at a fifth of its time: most claims of a reading are moved.
+        moved = object.__new__(Claim)
+        moved.__dict__.update(self.__dict__, step=step, span=span, text=text)
+        return moved
+
 
 def kind_of(name: str, *, polarity: Polarity = "present") -> Kind:
     """The kind of a claim from its name.
@@ -215,16 +236,8 @@ def kind_of(name: str, *, polarity: Polarity = "present") -> Kind:
         >>> kind_of("pericarditis", polarity="absent")
         'exclusion'
     """
-    if name in QUANTITIES:
-        return QUANTITIES[name][0]
-    if name in FINDINGS:
-        return "finding"
-    if name in QUALITY_FINDINGS:
-        return "quality"
-    if name in RHYTHM_FINDINGS:
-        return "rhythm"
-    if name in DIAGNOSES:
-        if polarity == "absent":
-            return "exclusion"
-        return "rhythm" if GROUPS.get(name) == "rhythm" else "diagnosis"
-    raise ValueError(f"{name!r} is no name of a claim: see QUANTITIES, FINDINGS, DIAGNOSES")
+    if polarity == "absent" and name in _DIAGNOSES:
+        return "exclusion"
+    if name not in _KINDS:
+        raise ValueError(f"{name!r} is no name of a claim: see QUANTITIES, FINDINGS, DIAGNOSES")
+    return _KINDS[name]

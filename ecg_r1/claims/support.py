@@ -15,7 +15,9 @@ _PLACES = ("anterior", "inferior", "lateral")
 ST_ELEVATION = tuple(f"st_elevation_{place}" for place in _PLACES)
 ST_DEPRESSION = tuple(f"st_depression_{place}" for place in _PLACES)
 T_INVERSION = tuple(f"t_inversion_{place}" for place in _PLACES)
-Q_WAVES = (*(f"q_waves_{place}" for place in _PLACES), "q_v2_v3")
+_ANTERIOR_Q = ("q_waves_anterior", "q_v2_v3", "qs_v2_v3")
+_INFERIOR_Q = ("q_waves_inferior", "q_over_r_inferior", "q_iii", "q_avf")
+Q_WAVES = (*_ANTERIOR_Q, *_INFERIOR_Q, "q_waves_lateral")
 
 
 def _one(*names: str) -> tuple[tuple[str, ...], ...]:
@@ -47,7 +49,7 @@ SUPPORT: dict[str, tuple[tuple[str, ...], ...]] = {
     "incomplete left bundle branch block": (("qrs_slow", "left_clean"),),
     "right bundle branch block": (("qrs_wide", "rsr_v1"), ("qrs_wide", "v1_positive")),
     "incomplete right bundle branch block": _one("rsr_v1"),
-    "left anterior fascicular block": _one("axis_lafb", "axis_left"),
+    "left anterior fascicular block": _one("axis_lafb", "axis_lafb_initial", "axis_left"),
     "left posterior fascicular block": _one("axis_right"),
     "nonspecific intraventricular conduction delay": _one("qrs_above_110"),
     "left axis deviation": _one("axis_left"),
@@ -59,10 +61,8 @@ SUPPORT: dict[str, tuple[tuple[str, ...], ...]] = {
     "low qrs voltage": _one("low_limb", "low_chest"),
     "poor r wave progression": _one("r_v3_small"),
     "dextrocardia": _one("heart_on_right"),
-    "anterior myocardial infarction": _one(
-        "q_waves_anterior", "q_v2_v3", "st_elevation_anterior"
-    ),
-    "inferior myocardial infarction": _one("q_waves_inferior", "st_elevation_inferior"),
+    "anterior myocardial infarction": _one(*_ANTERIOR_Q, "st_elevation_anterior"),
+    "inferior myocardial infarction": _one(*_INFERIOR_Q, "st_elevation_inferior"),
     "lateral myocardial infarction": _one("q_waves_lateral", "st_elevation_lateral"),
     "posterior myocardial infarction": _one("posterior_st", "posterior_r", "concordant_drop"),
     "st elevation": _one(*ST_ELEVATION),

@@ -6,8 +6,8 @@ Headings, tags and the titles of the steps are blanked, so that they are never r
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ecg_r1.report import STEP_TITLES
 
@@ -23,19 +23,21 @@ _AS_PLAIN = str.maketrans(
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _LONGEST = 600  # characters after which a sentence ends at the next space: ours
 _TAG = re.compile(r"</?(?:think|answer)>")
-_STEP = re.compile(r"\bstep[ \t]{0,3}([1-6])\b[ \t]*[:.\-]?([^\n*]{0,60}\*\*)?", re.IGNORECASE)
-_TITLES = re.compile("|".join(map(re.escape, STEP_TITLES.values())), re.IGNORECASE)
+_STEP = re.compile(r"step(?<!\w....)[ \t]{0,3}([1-6])\b[ \t]*[:.\-]?([^\n*]{0,60}\*\*)?")
+_TITLES = re.compile("|".join(re.escape(title.lower()) for title in STEP_TITLES.values()))
 _HEADING = re.compile(r"^[ \t]*#{1,6}[^\n]*$", re.MULTILINE)
 # A point ends a sentence when space follows, unless an abbreviation stands before it.
 _SHORT = ("e.g", "i.e", "vs", "ca", "deg", "inf", "ant", "lat", "post", "vent", "approx")
+# A class of characters comes first, so that the scan skips everything else.
 _END = re.compile(
-    r"[\n;]|[.!?](?=[\s)\"']|$)" + "".join(rf"(?<!\b{re.escape(one)}.)" for one in _SHORT),
+    r"[\n;.!?](?:(?<=[\n;])|(?=[\s)\"']|$)"
+    + "".join(rf"(?<!\b{re.escape(one)}.)" for one in _SHORT)
+    + ")",
     re.IGNORECASE,
 )
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Sentence(NamedTuple):
     """A stretch of text between two ends.
 
     Attributes:
@@ -77,22 +79,32 @@ def _folded(char: str) -> str:
 def _sections(text: str) -> tuple[str, list[tuple[int, int | None]]]:
     """The text with headings blanked, and (start, step) of each section."""
     marks: list[tuple[int, int | None]] = [(0, None)]
+    blanks: list[tuple[int, int]] = []
+    lower = lowered(text)
     for match in _TAG.finditer(text):
         step = {"<answer>": ANSWER, "</think>": SUMMARY}.get(match[0])
         marks.append((match.start(), step))
-    blanks = [match.span() for match in _TAG.finditer(text)]
-    for match in _STEP.finditer(text):
+        blanks.append(match.span())
+    for match in _STEP.finditer(lower):
         marks.append((match.start(), int(match[1])))
         blanks.append(match.span())
-    regexes = (_TITLES,) if "&" in text or "edical" in text else ()
+    regexes = (_TITLES,) if "&" in text or "medical" in lower else ()
     regexes += (_HEADING,) if "#" in text else ()
-    blanks += [m.span() for regex in regexes for m in regex.finditer(text)]
+    blanks += [match.span() for regex in regexes for match in regex.finditer(lower)]
     pieces, done = [], 0
     for start, end in sorted(blanks):
         if end > done:
             pieces += [text[done : max(start, done)], " " * (end - max(start, done))]
             done = end
     return "".join(pieces) + text[done:], sorted(marks, key=lambda mark: mark[0])
+
+
+def lowered(text: str) -> str:
+    """In lower case, as long as the text; a few letters would grow, and stay as they are."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def sentences(text: str) -> list[Sentence]:

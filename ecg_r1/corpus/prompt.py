@@ -52,6 +52,7 @@ _NAMES = {
     "t_mv": "T wave amplitude",
     "st_mv": "ST level 60 ms after the J point",
     "sokolow_mv": "S(V1) + R(V5 or V6)",
+    "cornell_mv": "R(aVL) + S(V3), the Cornell voltage",
     "normal r progression": "normal R wave progression",
 }
 

@@ -40,7 +40,7 @@ _PREFIXES = {
     "st_depression": "st depression",
     "t_inversion": "t wave inversion",
     "q_waves": "q waves",
-    "q_v2_v3": "q waves",
+    **dict.fromkeys(("q_over_r", "q_iii", "q_avf", "q_v2_v3", "qs_v2_v3"), "q waves"),
 }
 _NUMBERS = {
     "bradycardia": "hr_bpm",
@@ -104,7 +104,7 @@ def _claim(case: Case, name: str) -> Claim | None:
         return quantity(quantity_name, value)
     if name == "sokolow_lyon":
         return sokolow(case)
-    return None
+    return cornell(case) if name == "cornell" else None
 
 
 def sokolow(case: Case) -> Claim | None:
@@ -131,6 +131,15 @@ def sokolow_parts(case: Case) -> tuple[Claim, Claim] | None:
         quantity("s_mv", abs(s or 0.0), leads=("V1",)),
         quantity("r_mv", max(known[lead], 0.0), leads=(lead,)),
     )
+
+
+def cornell(case: Case) -> Claim | None:
+    """R(aVL) + S(V3) as the sum of its two rounded parts; None where not measured."""
+    parts = (case.value("aVL", "r_mv"), case.value("V3", "s_mv"))
+    if not case.calibrated or None in parts:
+        return None
+    r, s = (quantity("r_mv", abs(one)).value for one in parts)
+    return quantity("cornell_mv", r + s)
 
 
 # What the measurements leave open where they do not bear a diagnosis out.

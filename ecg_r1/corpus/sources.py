@@ -1,9 +1,9 @@
 """Where records come from, behind one interface: a text names a source, tasks come out.
 
-`"simulated:1000"`, `"ptbxl:FOLDER"`, `"mimic:FOLDER"`, `"cinc:FOLDER"`, `"folder:FOLDER"` and
-`"published:FILE.jsonl"`; big data sets are in `databases`, published corpora in `published`. A
-record that a source leaves out becomes a task with a `problem`, so that none goes missing in
-silence.
+`"simulated:1000"`, `"ptbxl:FOLDER"`, `"mimic:FOLDER"`, `"cinc:FOLDER"`, `"ludb:FOLDER"`,
+`"folder:FOLDER"` and `"published:FILE.jsonl"`; big data sets are in `databases`, published
+corpora in `published`. A record that a source leaves out becomes a task with a `problem`, so
+that none goes missing in silence.
 """
 
 import csv
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg_r1.corpus.databases import cinc_tasks, mimic_tasks, ptbxl_listing
+from ecg_r1.corpus.databases import cinc_tasks, ludb_tasks, mimic_tasks, ptbxl_listing
 from ecg_r1.corpus.published import published_tasks
 from ecg_r1.corpus.task import SPLIT_NAMES, Task, hashed_split
 from ecg_r1.ecg import ECGError
@@ -207,6 +207,14 @@ SOURCES: tuple[Source, ...] = (
         "doi:10.13026/34va-7q14); split by record",
         "CC BY 4.0",
         lambda where: cinc_tasks(Path(where)),
+    ),
+    Source(
+        "ludb",
+        "FOLDER",
+        "LUDB as PhysioNet lays it out (Kalyakulina et al. 2020, doi:10.13026/eegm-h675), by "
+        "its cardiologists' diagnoses; all of it trains",
+        "ODC-By 1.0",
+        lambda where: ludb_tasks(Path(where)),
     ),
     Source(
         "published",

@@ -289,6 +289,7 @@ class _Step:
             return [UNCALIBRATED, *self._diagnoses()]
         parts = [
             self._sokolow(),
+            self._cornell(),
             *(
                 self._finding(one)
                 for one in self._optional(
@@ -319,6 +320,13 @@ class _Step:
             value=self.voice.value(total.claim),
             verdict=self.voice.verdict(total.claim, total.limits, total.source),
         )
+
+    def _cornell(self) -> str:
+        total = self.by_name.get("cornell_mv")
+        if total is None:
+            return ""
+        verdict = self.voice.verdict(total.claim, total.limits, total.source)
+        return self.voice.say("cornell", value=self.voice.value(total.claim), verdict=verdict)
 
     def _p_size(self) -> str:
         sizes = {one.claim.name: one.claim for one in self._named("p_ms", "p_mv")}

@@ -10,7 +10,7 @@ from ecg_r1.claims.support import (
     T_INVERSION,
 )
 from ecg_r1.corpus.case import Case, absent, excluded, finding, quantity, unknown
-from ecg_r1.corpus.reasons import labelled, sokolow, sokolow_parts
+from ecg_r1.corpus.reasons import cornell, labelled, sokolow, sokolow_parts
 from ecg_r1.corpus.statement import Statement
 from ecg_r1.ecg import LEADS
 from ecg_r1.protocol.sources import PART4, UDMI
@@ -19,6 +19,7 @@ INFARCTIONS = tuple(
     f"{place} myocardial infarction"
     for place in ("anterior", "inferior", "lateral", "posterior")
 )
+_HYPERTROPHY = "left ventricular hypertrophy"
 _AXIS_LABELS = ("left axis deviation", "right axis deviation")
 
 
@@ -29,6 +30,7 @@ def chambers(case: Case) -> Iterator[Statement]:
     """Voltages, R progression, P size, and what they say of the chambers."""
     if case.calibrated:
         yield from _sokolow(case)
+        yield from _cornell(case)
         yield from _progression(case)
         yield from _p_size(case)
         yield from _voltage_scan(case)
@@ -61,6 +63,20 @@ def _sokolow(case: Case) -> Iterator[Statement]:
         required=True,
         limits=(None, limit) if word else None,
         source="Sokolow & Lyon 1949",
+    )
+
+
+def _cornell(case: Case) -> Iterator[Statement]:
+    """Said only where it speaks for the key's hypertrophy."""
+    judged, total = case.found["cornell"], cornell(case)
+    if total is None or case.is_foreign or not judged.met or not case.has(_HYPERTROPHY):
+        return
+    word = "high" if total.value > judged.threshold else None  # the number shown is rounded
+    yield Statement(
+        quantity("cornell_mv", total.value, qualifier=word),
+        required=True,
+        limits=(None, judged.threshold) if word else None,
+        source="Casale 1985",
     )
 
 
@@ -108,10 +124,8 @@ def _voltage_findings(case: Case) -> Iterator[Statement]:
 def _no_chamber(case: Case) -> Iterator[Statement]:
     total = None if case.is_foreign else sokolow(case)
     high = case.found["sokolow_lyon"].threshold
-    if total is not None and total.value < high and case.excludes(
-        "left ventricular hypertrophy"
-    ):  # fmt: skip
-        yield excluded("left ventricular hypertrophy", total)
+    if total is not None and total.value < high and case.excludes(_HYPERTROPHY):
+        yield excluded(_HYPERTROPHY, total)
     if case.excludes("right ventricular hypertrophy", "right axis deviation"):
         yield excluded("right ventricular hypertrophy")
     if case.excludes("low qrs voltage"):

@@ -69,6 +69,7 @@ QUANTITY_NAMES = {
     "qtc_ms": "a QTc of {value}",
     "axis_deg": "a frontal axis of {value}",
     "sokolow_mv": "a Sokolow-Lyon sum of {value}",
+    "cornell_mv": "a Cornell voltage of {value}",
     "p_ms": "a P wave duration of {value} in {leads}",
     "p_mv": "a P wave amplitude of {value} in {leads}",
 }
@@ -241,6 +242,10 @@ SENTENCES = {
         "S in V1 of {s} and R in {lead} of {r} <give|add up to> a Sokolow-Lyon sum of "
         "{value}{verdict}.",
         "S in V1 {s}, R in {lead} {r}, Sokolow-Lyon sum {value}{verdict}.",
+    ),
+    "cornell": (
+        "<The Cornell voltage|Cornell voltage> is {value}{verdict}.",
+        "The Cornell <sum|index> <is|comes to> {value}{verdict}.",
     ),
     "normal r progression": (
         "R wave progression is normal.",

@@ -17,7 +17,7 @@ from ecg_r1.claims.schema import GROUPS
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate.files import Run, Truth
 from ecg_r1.evaluate.stated import claims_of, diagnoses_of
-from ecg_r1.evaluate.statistics import auroc, counts_of, interval
+from ecg_r1.evaluate.statistics import auroc, counts_of, interval, macro_auroc
 
 Mode = Literal["strict", "paper"]
 SPACES: dict[str, tuple[str, ...]] = {
@@ -241,7 +241,7 @@ def multi_label(
             "value": None if value is None else round(100 * value, 1),
             "ci": None if drawn is None else [round(100 * x, 1) for x in drawn],
         }
-    found["auc_from_scores"] = _auc_from_scores(scores, true) if scores else None
+    found["auc_from_scores"] = _auc_from_scores(scores, true, patients) if scores else None
     return found
 
 
@@ -266,20 +266,18 @@ def _class_table(told: list[tuple], true: list[tuple]) -> dict[str, dict[str, An
 
 
 def _auc_from_scores(
-    scores: Sequence[dict[str, float] | None], true: list[tuple]
+    scores: Sequence[dict[str, float] | None], true: list[tuple], patients: Sequence[str]
 ) -> dict[str, Any] | None:
-    kept = [(s, t) for s, t in zip(scores, true, strict=True) if s is not None]
-    names = sorted({name for _, one in kept for name in one})
-    areas = {
-        name: auroc([s[name] for s, _ in kept], [name in t for _, t in kept]) for name in names
-    }
-    known = [area for area in areas.values() if area is not None]
-    if not known:
+    """Macro AUC in per cent over classes with enough positives, with interval; None without."""
+    kept = [one for one in zip(scores, true, patients, strict=True) if one[0] is not None]
+    found = macro_auroc([s for s, _, _ in kept], [t for _, t, _ in kept], [p for *_, p in kept])
+    if found["macro"] is None:
         return None
     return {
-        "macro": round(100 * float(np.mean(known)), 1),
+        "value": round(100 * found["macro"], 1),
+        "ci": None if found["ci"] is None else [round(100 * x, 1) for x in found["ci"]],
         "n": len(kept),
-        "classes": {n: round(100 * a, 1) for n, a in areas.items() if a is not None},
+        "classes": found["classes"],
     }
 
 

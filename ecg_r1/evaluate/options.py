@@ -1,13 +1,14 @@
 """`python -m ecg_r1 evaluate`: its options, and what it runs."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecg_r1.ecg import ECGError
 
 if TYPE_CHECKING:
+    from ecg_r1.evaluate.files import Truth
     from ecg_r1.evaluate.readers import Reader
 
 SUITES = ("nano", "stage-one")
@@ -31,6 +32,13 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         " or hub id that transformers loads",
     )
     parser.add_argument("--model", default="nano", help="nano, a folder or a hub id")
+    parser.add_argument(
+        "--beside",
+        nargs="*",
+        metavar="CHECKPOINT",
+        help="the same records read by the protocol engine too, and by these checkpoints (say "
+        "one trained without modality dropout), clean only; all in one table and page",
+    )
     parser.add_argument("--name", default="", help="what to call it in results")
     parser.add_argument(
         "--data",
@@ -126,6 +134,32 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
         batch=options.batch,
     )
     yield from _finish(folder)
+    if options.beside is not None:
+        yield from _beside(options, truths, folder)
+
+
+def _beside(
+    options: argparse.Namespace, truths: "Sequence[Truth]", folder: Path
+) -> Iterator[str]:
+    """The table of this run, the protocol engine and further checkpoints, on its records."""
+    from ecg_r1.evaluate.files import RECORDS  # noqa: PLC0415
+    from ecg_r1.evaluate.own import OwnReader  # noqa: PLC0415
+    from ecg_r1.evaluate.page import load_results, summary_table, write_page  # noqa: PLC0415
+    from ecg_r1.evaluate.readers import ProtocolReader  # noqa: PLC0415
+    from ecg_r1.evaluate.runner import run_reader  # noqa: PLC0415
+    from ecg_r1.evaluate.suite import evaluate_run  # noqa: PLC0415
+
+    folders = [folder]
+    for name in (None, *options.beside):
+        reader = ProtocolReader() if name is None else OwnReader(name)
+        place = folder / "beside" / reader.name
+        place.mkdir(parents=True, exist_ok=True)
+        (place / RECORDS).write_bytes((folder / RECORDS).read_bytes())
+        run_reader(reader, truths, place, seed=options.seed, batch=options.batch)
+        evaluate_run(place)
+        folders.append(place)
+    yield summary_table(load_results(folders))
+    yield f"written: {write_page(folders, folder)}"
 
 
 def _reader(options: argparse.Namespace, folder: Path) -> "Reader":

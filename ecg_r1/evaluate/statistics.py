@@ -36,11 +36,9 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float | None:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         return None
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - (counts - 1) / 2  # mean rank of each value, from 1
-    total = middle[inverse][positive].sum() if len(values) > 1 else 0.0
-    if len(values) == 1:
-        return 0.5
+    total = middle[inverse][positive].sum()
     return float((total - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
 
 

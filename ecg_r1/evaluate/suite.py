@@ -58,6 +58,12 @@ PER_ARM: dict[str, Callable[[Run, str], Any]] = {
     "ecgbench_ptbxl": lambda run, arm: ecgbench(run, arm, "ptbxl"),
     "ecgbench_cpsc": lambda run, arm: ecgbench(run, arm, "cpsc"),
 }
+# Against the record on file, of readings of another patient's ECG.
+SHUFFLED: dict[str, Callable[[Run, str, str], Any]] = {
+    "stage_one": stage_one,
+    "audit": audited,
+    "evidence": evidence_following,
+}
 WHOLE: dict[str, Callable[[Run], Any]] = {
     "missing_modality": missing_modality,
     "consistency": consistency,
@@ -74,7 +80,8 @@ def evaluate_run(folder: Path) -> dict[str, Any]:
         folder: Of a run; an unfinished one gives the measures of what is there.
 
     Returns:
-        `run` (what `run.json` says), `arms` (arm to measures) and the measures of `WHOLE`.
+        `run` (what `run.json` says), `arms` (arm to measures), `shuffled` (the same of those
+        of `SHUFFLED`) and the measures of `WHOLE`.
         Measures that nothing was read for are empty or None.
 
     Raises:
@@ -87,7 +94,9 @@ def evaluate_run(folder: Path) -> dict[str, Any]:
         if run.pairs(arm)
     }
     shuffled = {
-        arm: stage_one(run, arm, "shuffled") for arm in run.arms if run.pairs(arm, "shuffled")
+        arm: {name: measure(run, arm, "shuffled") for name, measure in SHUFFLED.items()}
+        for arm in run.arms
+        if run.pairs(arm, "shuffled")
     }
     result = {"run": run.about, "arms": arms, "shuffled": shuffled}
     result |= {name: measure(run) for name, measure in WHOLE.items()}

@@ -58,7 +58,8 @@ def measure(ecg: ECG, *, fold: int | None = None) -> Measurements:
 # Every value that is None must have its reason.
 _SINGLE = (
     *("hr_bpm", "pr_ms", "qrs_ms", "qt_ms", "qtc_ms", "qtc_bazett_ms", "qtc_framingham_ms"),
-    *("qtc_hodges_ms", "axis_deg", "p_axis_deg", "t_axis_deg", "p_present", "regular"),
+    *("qtc_hodges_ms", "axis_deg", "initial_axis_deg", "p_axis_deg", "t_axis_deg"),
+    *("p_present", "regular"),
     *("rr_sd_ms", "rmssd_ms", "n_wide_premature", "n_narrow_premature", "atrial_bpm"),
     *("av_relation", "f_wave_mv", "flutter_bpm", "grouped"),
 )

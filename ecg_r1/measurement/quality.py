@@ -9,6 +9,7 @@ from ecg_r1.ecg import FS, LEADS
 from ecg_r1.measurement.complexes import PRE, Complex
 
 QUALITY_COLUMNS = ("missing", "flat", "clipped", "noise_mv", "wander_mv", "mains_mv", "off")
+RAIL_S = 0.2  # one stretch at a rail that clips (ours)
 OFF_MV = 5.0  # a lead this far from zero or with this much mains hum has lost its electrode
 
 
@@ -29,8 +30,17 @@ def lead_problem(x: np.ndarray) -> str | None:
 
 
 def _held(x: np.ndarray) -> float:
-    """Share of samples that stay at the lead's highest or lowest value."""
-    return float((((x == x.min()) | (x == x.max())) & np.r_[False, np.diff(x) == 0]).mean())
+    """Share of samples that stay at the lead's highest or lowest value.
+
+    A recorder's rail is met again and again, or for long; a single short stretch is none. Nor
+    is what lasts to the end of the record, where files are filled up with their last value.
+    """
+    rest = (((x == x.min()) | (x == x.max())) & np.r_[False, np.diff(x) == 0]).astype(int)
+    edge = np.diff(rest, prepend=0, append=0)
+    start, stop = np.flatnonzero(edge == 1), np.flatnonzero(edge == -1)
+    length = (stop - start)[stop < x.size]
+    is_rail = length.size > 1 or length.sum() > RAIL_S * FS
+    return float(length.sum() / x.size) if is_rail else 0.0
 
 
 def fill(signal: np.ndarray) -> np.ndarray:
@@ -119,6 +129,12 @@ def pacing_spikes(signal: np.ndarray) -> np.ndarray:
 
 # --- electrodes -------------------------------------------------------------------------------
 
+# Exchanges after which the limb leads have no axis.
+NO_AXIS = {
+    "arms": "the arm electrodes seem exchanged: record again",
+    "right leg": "the right leg electrode seems exchanged: record again",
+}
+
 
 def reversal(net: np.ndarray, p_mv: np.ndarray, size: np.ndarray) -> str | None:
     """Which exchange of electrodes the complexes suggest; None when they suggest none.
@@ -126,7 +142,7 @@ def reversal(net: np.ndarray, p_mv: np.ndarray, size: np.ndarray) -> str | None:
     Args:
         net: Net QRS of each lead (R + S, mV), NaN where not measured.
         p_mv: P of each lead.
-        size: QRS peak to peak of each lead, mV.
+        size: QRS peak to peak of each lead, mV; NaN where not measured, 0 in a flat lead.
 
     Returns:
         "arms": P and QRS point down in I while both are upright in V6, which looks the same
@@ -142,7 +158,7 @@ def reversal(net: np.ndarray, p_mv: np.ndarray, size: np.ndarray) -> str | None:
     if net[first] < -0.1 and p_mv[first] < -0.03 and net[sixth] > 0.1 and p_mv[sixth] > 0:
         return "arms"
     limbs = size[[lead["I"], lead["II"], lead["III"]]]
-    if np.nanmin(limbs) < 0.06 and np.nanmax(limbs) > 0.6:
+    if (limbs < 0.06).any() and (limbs > 0.6).any():
         return "right leg"
     return "chest order" if _chest_disorder(net[6:]) else None
 

@@ -30,7 +30,10 @@ class Measurements:
         qtc_bazett_ms: QT corrected by Bazett, QT / RR^(1/2).
         qtc_framingham_ms: QT corrected by Framingham, QT + 154 ms (1 - RR / s).
         qtc_hodges_ms: QT corrected by Hodges, QT + 1.75 ms (HR - 60).
-        axis_deg: Frontal QRS axis from net areas in I and aVF, -180 to 180.
+        axis_deg: Frontal QRS axis from net areas in I and aVF, -180 to 180; like the other
+            axes None where limb electrodes seem exchanged.
+        initial_axis_deg: The same of the first 80 ms of the QRS: beside a right bundle branch
+            block the axis of the left ventricle, before the late forces of the right.
         p_axis_deg: The same of the P wave.
         t_axis_deg: The same of the T wave.
         p_present: Whether P waves lead the dominant beats; None when undecided. Flutter waves,
@@ -62,8 +65,10 @@ class Measurements:
         transition_lead: First chest lead from which R is at least as tall as S is deep.
         reversal: Exchange of electrodes that the complexes suggest: "arms", "right leg" or
             "chest order"; None when none.
-        uncertainty: Quantity to the half-width (ms, bpm) within which about nine of ten of
-            LUDB's records have the cardiologists' value.
+        uncertainty: Quantity to the half-width (ms, bpm, degrees) within which about nine of
+            ten of LUDB's records have the cardiologists' value. A QTc has that of QT and RR
+            together; an axis also that of the beats' own axes. None where the leads or beats
+            that it comes from are fewer than three.
         unmeasurable: Quantity to the reason why it is missing.
         quality: Lead to the reason why it is not trusted.
         lead_quality: One row per lead; columns `QUALITY_COLUMNS`: missing, flat and clipped
@@ -100,6 +105,7 @@ class Measurements:
     qtc_framingham_ms: float | None = None
     qtc_hodges_ms: float | None = None
     axis_deg: float | None = None
+    initial_axis_deg: float | None = None
     p_axis_deg: float | None = None
     t_axis_deg: float | None = None
     p_present: bool | None = None

@@ -22,9 +22,26 @@ WIDE_MS, WIDER_MS = 110, 20  # a beat of another shape is wide: at least so long
 # single beat is marked some 20 ms short. (All four limits are ours.)
 OTHER_SHAPE, OTHER_MS = 0.5, 100
 
-# Half-widths in ms: a floor and a share of the leads' spread, of which 90 % of LUDB's errors
-# are covered (`benchmarks.measure` prints how many are).
+# Half-widths in ms, bpm and degrees: a floor and a share of the leads' spread, of which 90 % of
+# LUDB's errors are covered (`benchmarks.measure` prints how many are). The floors of the axes
+# cover the cardiologists' own marks: they move a wave's area.
 UNCERTAINTY = {"pr_ms": (10.5, 1.0), "qrs_ms": (12.0, 1.0), "qt_ms": (13.5, 1.0)}
+HR_UNCERTAINTY = 0.3
+AXIS_UNCERTAINTY = {"axis_deg": 10.0, "p_axis_deg": 18.0, "t_axis_deg": 20.0}  # floors
+CORRECTIONS = {
+    "qtc_ms": values.qtc_fridericia,
+    "qtc_bazett_ms": values.qtc_bazett,
+    "qtc_framingham_ms": values.qtc_framingham,
+    "qtc_hodges_ms": values.qtc_hodges,
+}
+INITIAL = 40  # samples (80 ms) of the QRS that a late right ventricle does not reach
+# Axis -> the marks over leads where its wave begins and ends, and before which its level lies.
+AXES = {
+    "axis_deg": ("qrs_on", "qrs_off", "qrs_on"),
+    "initial_axis_deg": ("qrs_on", "qrs_80_ms", "qrs_on"),
+    "p_axis_deg": ("p_on", "p_off", "p_on"),
+    "t_axis_deg": ("t_on", "t_off", "qrs_on"),
+}
 
 
 @dataclass
@@ -164,6 +181,10 @@ def assemble(signal: np.ndarray, ready: Prepared, marked: Marked) -> Measurement
     found, missing = _headline(marked, classes)
     per_beat = beat_marks(marked)
     chest = leads.loc["V1":"V6"]
+    exchange = _reversal(leads, ready.problems)
+    if exchange in quality.NO_AXIS:
+        found |= dict.fromkeys(AXES)
+        missing |= dict.fromkeys(AXES, quality.NO_AXIS[exchange])
     return Measurements(
         **found,
         rr_ms=tuple(rhythm.rr_ms.tolist()),
@@ -175,8 +196,8 @@ def assemble(signal: np.ndarray, ready: Prepared, marked: Marked) -> Measurement
         transition_lead=values.transition_lead(
             chest["r_mv"].to_numpy(), chest["s_mv"].to_numpy()
         ),
-        reversal=_reversal(leads),
-        uncertainty=_uncertainty(marked, leads),
+        reversal=exchange,
+        uncertainty=_uncertainty(marked, leads, found),
         unmeasurable=missing,
         quality=ready.problems,
         lead_quality=quality.quality_table(signal, ready.filled, ready.drift_free),
@@ -212,14 +233,8 @@ def _intervals(glob: dict[str, float], rr_ms: float, p_reason: str) -> tuple[dic
         for start, stop in (("p_on", "qrs_on"), ("qrs_on", "qrs_off"), ("qrs_on", "t_off"))
     )
     found = {"hr_bpm": 60000 / rr_ms, "pr_ms": pr, "qrs_ms": qrs, "qt_ms": qt}
-    corrections = {
-        "qtc_ms": values.qtc_fridericia,
-        "qtc_bazett_ms": values.qtc_bazett,
-        "qtc_framingham_ms": values.qtc_framingham,
-        "qtc_hodges_ms": values.qtc_hodges,
-    }
-    found |= {name: correct(qt, rr_ms) for name, correct in corrections.items()}
-    why = dict.fromkeys(corrections, "no QT or no RR interval") | {
+    found |= {name: correct(qt, rr_ms) for name, correct in CORRECTIONS.items()}
+    why = dict.fromkeys(CORRECTIONS, "no QT or no RR interval") | {
         "hr_bpm": "a single beat has no rate",
         "pr_ms": p_reason or "no P onset in three leads",
         "qrs_ms": "no QRS bounds in three leads",
@@ -228,26 +243,24 @@ def _intervals(glob: dict[str, float], rr_ms: float, p_reason: str) -> tuple[dic
     return {n: None if np.isnan(v) else round(float(v), 1) for n, v in found.items()}, why
 
 
+def _axis_of(name: str, glob: dict[str, float], waves: np.ndarray) -> np.ndarray:
+    """One of `AXES` for each of `(beats, 12, samples)`, NaN where there is none."""
+    at = glob | {"qrs_80_ms": min(glob["qrs_on"] + INITIAL, glob["qrs_off"])}
+    on, off, before = (at[mark] for mark in AXES[name])
+    return values.wave_axes(waves[:, [0, 5]], on, off, before, to_j=name == "axis_deg")
+
+
 def _axes(marked: Marked, glob: dict[str, float]) -> tuple[dict, dict]:
     """Frontal axes of QRS, P and T in degrees."""
-    spans = {
-        "axis_deg": ("qrs_on", "qrs_off", "qrs_on"),
-        "p_axis_deg": ("p_on", "p_off", "p_on"),
-        "t_axis_deg": ("t_on", "t_off", "qrs_on"),
-    }
-    found = {
-        name: values.wave_axis(
-            marked.complex_,
-            glob[on],
-            glob[off],
-            marked.trusted,
-            glob[before],
-            to_j=name == "axis_deg",
-        )
-        for name, (on, off, before) in spans.items()
-    }
+    found: dict[str, float | None] = dict.fromkeys(AXES)
+    if marked.trusted[0] and marked.trusted[5]:
+        axes = {name: _axis_of(name, glob, marked.complex_.raw[None])[0] for name in AXES}
+        found = {
+            n: None if np.isnan(axis) else round(float(axis), 1) for n, axis in axes.items()
+        }
     return found, {
         "axis_deg": "no net QRS area in leads I and aVF",
+        "initial_axis_deg": "no net area of the first 80 ms of the QRS in leads I and aVF",
         "p_axis_deg": marked.p_reason or "no net P area in leads I and aVF",
         "t_axis_deg": "no net T area in leads I and aVF",
     }
@@ -311,16 +324,21 @@ def lead_table(marked: Marked) -> pd.DataFrame:
     return pd.DataFrame(rows, index=pd.Index(LEADS, name="lead"), columns=columns)
 
 
-def _reversal(leads: pd.DataFrame) -> str | None:
+def _reversal(leads: pd.DataFrame, problems: dict[str, str]) -> str | None:
     high = leads["r_mv"].fillna(0).to_numpy()
     low = np.minimum(leads["q_mv"].fillna(0), leads["s_mv"].fillna(0)).to_numpy()
-    net = np.where(leads["qrs_ms"].isna(), np.nan, high + low)
-    return quality.reversal(net, leads["p_mv"].to_numpy(), high - low)
+    lost = leads["qrs_ms"].isna().to_numpy()
+    flat = np.array([problems.get(lead) == "flat" for lead in leads.index])
+    net = np.where(lost, np.nan, high + low)
+    size = np.where(flat, 0.0, np.where(lost, np.nan, high - low))
+    return quality.reversal(net, leads["p_mv"].to_numpy(), size)
 
 
-def _uncertainty(marked: Marked, leads: pd.DataFrame) -> dict[str, float]:
+def _uncertainty(
+    marked: Marked, leads: pd.DataFrame, found: dict[str, Any]
+) -> dict[str, float]:
     """Half-widths of about 90 % from the leads' disagreement and the beats' number."""
-    wide = {}
+    wide: dict[str, float] = {}
     for name, (floor, share) in UNCERTAINTY.items():
         known = leads[name].to_numpy()
         known = known[~np.isnan(known)]
@@ -328,5 +346,41 @@ def _uncertainty(marked: Marked, leads: pd.DataFrame) -> dict[str, float]:
             spread = 1.48 * float(np.median(np.abs(known - np.median(known))))
             wide[name] = round(float(np.hypot(floor, share * spread)), 1)
     if marked.rhythm.rr_ms.size:
-        wide["hr_bpm"] = 0.3
+        wide["hr_bpm"] = HR_UNCERTAINTY
+    return wide | _qtc_uncertainty(wide, found) | _axis_uncertainty(marked, found)
+
+
+def _qtc_uncertainty(wide: dict[str, float], found: dict[str, Any]) -> dict[str, float]:
+    """Of each QTc, from those of QT and of the rate, which are independent."""
+    qt, bpm = found["qt_ms"], found["hr_bpm"]
+    if qt is None or bpm is None or "qt_ms" not in wide:
+        return {}
+    rr = 60000 / bpm
+    rr_wide = rr * wide["hr_bpm"] / bpm
+    return {
+        name: round(
+            float(
+                np.hypot(
+                    correct(qt + wide["qt_ms"], rr) - correct(qt, rr),
+                    correct(qt, rr + rr_wide) - correct(qt, rr),
+                )
+            ),
+            1,
+        )
+        for name, correct in CORRECTIONS.items()
+    }
+
+
+def _axis_uncertainty(marked: Marked, found: dict[str, Any]) -> dict[str, float]:
+    """Of each axis: the floor, and the standard error of the beats' own axes."""
+    glob = global_marks(marked.marks)
+    wide = {}
+    for name, floor in AXIS_UNCERTAINTY.items():
+        if found[name] is None:
+            continue
+        axes = _axis_of(name, glob, marked.complex_.stack)
+        off = np.abs((axes[~np.isnan(axes)] - found[name] + 180) % 360 - 180)
+        if off.size >= 3:  # 1.64: 90 %; 1.25: of a median; 1.48: from the median distance
+            error = 1.64 * 1.25 * 1.48 * float(np.median(off)) / np.sqrt(off.size)
+            wide[name] = round(float(np.hypot(floor, error)), 1)
     return wide

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.signal import find_peaks
 
 from ecg_r1.measurement.beats import MS
-from ecg_r1.measurement.complexes import Complex
 from ecg_r1.measurement.marks import MARKS
 
 LEAD_COLUMNS = (
@@ -236,39 +235,35 @@ def _p_wave(x: np.ndarray, start: int, stop: int, qrs_on: int) -> dict[str, floa
 # --- the record -------------------------------------------------------------------------------
 
 
-def wave_axis(
-    complex_: Complex,
-    start: float,
-    stop: float,
-    trusted: np.ndarray,
-    before: float,
-    *,
-    to_j: bool = False,
-) -> float | None:
-    """Frontal axis of a wave's net area in I and aVF; None when it is too small or missing.
+def wave_axes(
+    waves: np.ndarray, start: float, stop: float, before: float, *, to_j: bool = False
+) -> np.ndarray:
+    """Frontal axes of a wave's net area in I and aVF; NaN where it is too small or missing.
 
     Args:
-        complex_: The representative complex.
+        waves: `(beats, 2, samples)` in mV: leads I and aVF of each beat or of one complex.
         start: First sample of the wave.
         stop: Its last.
-        trusted: Leads that count.
         before: Sample before which the level is taken.
         to_j: Whether the level goes over into that of the end, as the square of time: an ST
             shift grows while the ventricles depolarise and is no part of the QRS (the course
             is ours; on simulated infarcts it is better than a straight line or none).
+
+    Returns:
+        One axis in degrees for each beat.
     """
-    if not (trusted[0] and trusted[5]) or np.isnan(start + stop + before):
-        return None
+    if np.isnan(start + stop + before):
+        return np.full(waves.shape[0], np.nan)
     first, last, zero = round(start), round(stop), round(before)
-    part = complex_.raw[[0, 5], first : last + 1]
-    level = complex_.raw[[0, 5], max(0, zero - LEVEL) : zero].mean(axis=1)[:, None]
+    part = waves[:, :, first : last + 1]
+    level = waves[:, :, max(0, zero - LEVEL) : zero].mean(axis=2, keepdims=True)
     if to_j:
-        course = np.linspace(0, 1, part.shape[1]) ** 2
-        level = level + (part[:, -3:].mean(axis=1, keepdims=True) - level) * course
-    area = (part - level).sum(axis=1) * MS / 1000
-    if np.abs(area).max() < 0.0005:  # mV s; below, the direction is noise
-        return None
-    return frontal_axis(float(area[0]), float(area[1]))
+        course = np.linspace(0, 1, part.shape[2]) ** 2
+        level = level + (part[:, :, -3:].mean(axis=2, keepdims=True) - level) * course
+    area = (part - level).sum(axis=2) * MS / 1000
+    axes = [frontal_axis(float(one), float(foot)) for one, foot in area]
+    # Below 0.0005 mV s the direction is noise.
+    return np.where(np.abs(area).max(axis=1) >= 0.0005, axes, np.nan)
 
 
 def transition_lead(r_mv: np.ndarray, s_mv: np.ndarray) -> str | None:

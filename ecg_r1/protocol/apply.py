@@ -7,7 +7,7 @@ from ecg_r1.protocol.criteria import CRITERIA
 from ecg_r1.protocol.judge import all_of, any_of, judge, read_values, why_open
 from ecg_r1.protocol.model import Findings, Rule, Urgency
 from ecg_r1.protocol.quantities import columns_of
-from ecg_r1.protocol.rules import ALARMS, RULES
+from ecg_r1.protocol.rules import ALARMS, NOT_NORMAL, RULES
 
 if TYPE_CHECKING:
     from ecg_r1.measurement import Measurements
@@ -82,7 +82,7 @@ def _reasons(
         rhythms = [support[label] for label in diagnoses if label in support]
         support["normal ecg"] = {name: None for found in rhythms for name in found}
         others = [rule.label for rule in RULES if rule.label not in SINUS_RHYTHMS]
-        excluded["normal ecg"] = dict.fromkeys(others)
+        excluded["normal ecg"] = dict.fromkeys([*others, *NOT_NORMAL])
     return (
         {label: tuple(support[label]) for label in diagnoses},
         {label: tuple(excluded[label]) for label in diagnoses},
@@ -105,7 +105,9 @@ def _urgency(state: dict[str, bool | None], diagnoses: set[str]) -> Urgency:
 
 
 def _normal(state: dict[str, bool | None], unjudged: dict[str, str]) -> list[str]:
-    """Normal only if every rule could be judged."""
+    """Normal only if every rule could be judged and nothing else speaks against it."""
+    if any(state[name] for name in NOT_NORMAL):
+        return []
     open_labels = [label.text for label in LABELS if state.get(label.text, False) is None]
     if not open_labels:
         return ["normal ecg"]

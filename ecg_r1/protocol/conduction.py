@@ -4,7 +4,7 @@ from ecg_r1 import limits
 from ecg_r1.ecg import LEADS
 from ecg_r1.protocol.leads import INFERIOR
 from ecg_r1.protocol.model import Criterion
-from ecg_r1.protocol.sources import BRADY, CHOU, PART3
+from ecg_r1.protocol.sources import BRADY, CHOU, MINNESOTA, PART3, WHO_ISFC
 
 CONDUCTION = (
     Criterion(
@@ -65,6 +65,11 @@ CONDUCTION = (
         leads=("V1", "V2"), paper_threshold="rSR' in V1",
     ),
     Criterion(
+        "r_prime_v1", 2, "second R wave", "a clear R' wave in V1", "r_prime_mv", ">=", 0.15,
+        "mV", f"{WHO_ISFC}, which asks for no least QRS duration; the height is ours",
+        leads=("V1",), voltage=True, paper_threshold="rSR' in V1",
+    ),
+    Criterion(
         "v1_positive", 2, "net QRS", "a positive QRS in V1", "net_mv", ">", 0, "mV", PART3,
         leads=("V1",),
     ),
@@ -89,7 +94,7 @@ CONDUCTION = (
     ),
     Criterion(
         "axis_left", 2, "frontal QRS axis", "left axis deviation",
-        "axis_deg", **limits.AXIS_LEFT.terms(),
+        "axis_from_top_deg", **limits.AXIS_LEFT.terms(),
     ),
     Criterion(
         "axis_right", 2, "frontal QRS axis", "right axis deviation",
@@ -101,10 +106,19 @@ CONDUCTION = (
     ),
     Criterion(
         "axis_lafb", 2, "frontal QRS axis", "the axis of left anterior fascicular block",
-        "axis_deg", "<=", -45, "degrees", PART3, paper_threshold="left axis",
+        "axis_from_top_deg", "<=", -45, "degrees", f"{PART3}: -45 to -90 degrees",
+        paper_threshold="left axis",
     ),
     Criterion(
-        "q_avl", 2, "Q wave", "a qR complex in aVL", "has_q", "is", 1, "", PART3, leads=("aVL",)
+        "axis_lafb_initial", 2, "frontal axis of the first 80 ms of the QRS",
+        "initial forces as in left anterior fascicular block",
+        "initial_axis_from_top_deg", "<=", -45, "degrees",
+        f"{PART3}: -45 to -90 degrees, before the right ventricle's late forces ({CHOU})",
+        paper_threshold="left axis",
+    ),
+    Criterion(
+        "q_avl", 2, "Q wave", "a qR complex in aVL", "has_small_q", "is", 1, "",
+        f"{PART3}; the least Q as in {MINNESOTA}, 7-7", leads=("aVL",),
     ),
     Criterion(
         "rs_inferior", 2, "rS complex", "rS complexes in II, III and aVF", "rs", "is", 1, "",

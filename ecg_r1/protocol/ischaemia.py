@@ -10,7 +10,7 @@ from ecg_r1.protocol.leads import (
     T_PLACES,
 )
 from ecg_r1.protocol.model import Criterion
-from ecg_r1.protocol.sources import ESC_PERI, SGARBOSSA, UDMI
+from ecg_r1.protocol.sources import ESC_PERI, MINNESOTA, SGARBOSSA, UDMI
 
 
 def _st_elevation(place: str, leads: tuple[str, ...]) -> Criterion:
@@ -100,12 +100,26 @@ ISCHAEMIA = (
     Criterion(
         "q_over_r_inferior", 4, "width of Q waves at least 0.1 mV and a third of R deep",
         "Q waves large beside R in the inferior leads", "q_large_ms", ">=", 20, "ms",
-        "Minnesota code 1-2 (Prineas 1982)", leads=("II", "III", "aVF"), needs="two",
+        f"{MINNESOTA}, after 1-2-1", leads=("II", "III", "aVF"), needs="two",
         voltage=True, paper_threshold="> 0.03 s wide or > 0.1 mV deep",
+    ),
+    Criterion(
+        "q_iii", 4, "width of a Q wave in III beside one in aVF, both at least 0.1 mV deep",
+        "a broad Q wave in III", "q_beside_avf_ms", ">=", 40, "ms", f"{MINNESOTA}, 1-2-4",
+        leads=("III",), voltage=True, paper_threshold="> 0.03 s wide or > 0.1 mV deep",
+    ),
+    Criterion(
+        "q_avf", 4, "width of a Q wave at least 0.1 mV deep", "a broad Q wave in aVF",
+        "q_before_r_ms", ">=", 40, "ms", f"{MINNESOTA}, 1-2-5", leads=("aVF",), voltage=True,
+        paper_threshold="> 0.03 s wide or > 0.1 mV deep",
     ),
     Criterion(
         "q_v2_v3", 4, "width of Q waves at least 0.05 mV deep", "a Q wave in V2 or V3",
         "q_any_ms", leads=("V2", "V3"), voltage=True, **limits.Q_V2_V3.terms(),
+    ),
+    Criterion(
+        "qs_v2_v3", 4, "QS complex", "QS complexes in V2 and V3", "qs", "is", 1, "", UDMI,
+        leads=("V2", "V3"), needs="all",
     ),
     Criterion(
         "large_st_elevation_anterior", 4, "ST level",

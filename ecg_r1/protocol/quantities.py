@@ -19,6 +19,7 @@ TENTED_SHARE, NARROW_SHARE = 0.5, 0.48
 NOTCH_ABOVE_ST_MV = 0.1  # ours, above J+40: the edge of a raised ST is no notch
 LARGE_U_MV = 0.1  # one small square: Surawicz 1957
 SAG_MV = 0.02  # ours, twice what J and ST are measured to
+SMALL_Q_MV = 0.025  # a quarter of a small square: Minnesota code 7-7
 LEAST_P_MV = 0.015  # ours: in PTB-XL's sinus rhythms 95 % have a P of 0.06 mV or more
 
 Columns = dict[str, np.ndarray]  # `Measurements.leads` by column, rows as in LEADS
@@ -131,9 +132,16 @@ def _t_share(c: Columns) -> np.ndarray:
     return np.where(c["r"] >= LEAST_R_MV, share, np.inf)
 
 
-def _axis(m: "Measurements", _: Columns) -> float:
-    turned = "I" in untrusted_leads(m)
-    return float("nan") if turned or m.axis_deg is None else float(m.axis_deg)
+def _axis(name: str, *, from_top: bool = False) -> Quantity:
+    """An axis in degrees; from the top it is counted from -90 to 270, else from -180 to 180."""
+
+    def read(m: "Measurements", _: Columns) -> float:
+        value = getattr(m, name)
+        if value is None or "I" in untrusted_leads(m):
+            return float("nan")
+        return float(value + 360 if from_top and value < -90 else value)
+
+    return read
 
 
 def _p_before_qrs(m: "Measurements", _: Columns) -> float:
@@ -313,9 +321,18 @@ def _rr_spread(m: "Measurements", _: Columns) -> float:
     return float(np.ptp(m.rr_ms)) if len(m.rr_ms) >= 2 else float("nan")
 
 
-def _q_width(depth_mv: float) -> Quantity:
-    """Q duration where Q is at least so deep, else 0; a QS counts with its whole width."""
-    return _qrs(lambda c: np.where(c["q"] >= depth_mv, c["q_ms"], 0.0))
+def _q_width(depth_mv: float, *, with_qs: bool = True) -> Quantity:
+    """Q duration where Q is at least so deep, else 0; a QS counts in full or not at all."""
+    return _qrs(
+        lambda c: np.where((c["q"] >= depth_mv) & (with_qs | (c["r"] > 0)), c["q_ms"], 0.0)
+    )
+
+
+def _q_beside_avf(m: "Measurements", c: Columns) -> np.ndarray:
+    """Q duration beside a Q in aVF, both deep enough to count, else 0."""
+    width = _q_width(Q_DEPTH_MV)(m, c)
+    foot = width[LEADS.index("aVF")]
+    return width * (foot > 0) if np.isfinite(foot) else np.full(len(LEADS), np.nan)
 
 
 QUANTITIES: dict[str, Quantity] = {
@@ -328,8 +345,11 @@ QUANTITIES: dict[str, Quantity] = {
     },
     **{name: _column(name) for name in ("p_ms", "p_mv", "t_mv", "rsr", "delta_ms", "j_mv")},
     "pr_level_mv": _column("pr_level_mv"),
+    "r_prime_mv": _qrs(lambda c: np.nan_to_num(c["r2_mv"])),
     "s_width_ms": _qrs(lambda c: np.nan_to_num(c["s_ms"])),
-    "axis_deg": _axis,
+    "axis_deg": _axis("axis_deg"),
+    "axis_from_top_deg": _axis("axis_deg", from_top=True),
+    "initial_axis_from_top_deg": _axis("initial_axis_deg", from_top=True),
     "p_present": _p_before_qrs,
     "p_unfollowed": _relation(None),
     "p_lengthening": _relation("lengthening"),
@@ -368,11 +388,15 @@ QUANTITIES: dict[str, Quantity] = {
     "net_mv": _qrs(lambda c: c["r"] - np.maximum(c["q"], c["s"])),
     "r_over_s": _qrs(lambda c: c["r"] / np.maximum(c["s"], 1e-3)),
     "has_q": _qrs(lambda c: c["q"] >= 0.05),
+    "has_small_q": _qrs(lambda c: c["q"] >= SMALL_Q_MV),
     "has_s": _qrs(lambda c: c["s"] >= 0.1 * c["r"]),
     "rs": _qrs(lambda c: (c["r"] > 0) & (c["s"] > c["r"])),
     "clean_left": _qrs(lambda c: (c["q"] < 0.1 * c["r"]) & (c["s"] < c["r"] / 3)),
     "q_deep_ms": _q_width(Q_DEPTH_MV),
-    "q_any_ms": _q_width(0.05),
+    "q_before_r_ms": _q_width(Q_DEPTH_MV, with_qs=False),
+    "q_any_ms": _q_width(0.05, with_qs=False),
+    "q_beside_avf_ms": _q_beside_avf,
+    "qs": _qrs(lambda c: (c["r"] == 0) & (c["s"] > 0)),
     "q_large_ms": _qrs(
         lambda c: np.where((c["q"] >= Q_DEPTH_MV) & (c["q"] >= c["r"] / 3), c["q_ms"], 0.0)
     ),
@@ -388,7 +412,9 @@ QUANTITIES: dict[str, Quantity] = {
 
 # Leads inside the quantities of the whole record.
 INSIDE = {
-    "axis_deg": ("I", "aVF"),
+    **dict.fromkeys(
+        ("axis_deg", "axis_from_top_deg", "initial_axis_from_top_deg"), ("I", "aVF")
+    ),
     "sokolow_mv": ("V1", "V5", "V6"),
     "cornell_mv": ("aVL", "V3"),
     "gubner_mv": ("I", "III"),

@@ -25,7 +25,10 @@ def _infarction_rules(place: str, mirror: str) -> Iterator[Rule]:
     """
     label = f"{place} myocardial infarction"
     hidden = (*_FOREIGN, _BLOCKS[0], _INCOMPLETE[0])
-    more = {"anterior": ("q_v2_v3",), "inferior": ("q_over_r_inferior",)}.get(place, ())
+    more = {
+        "anterior": ("q_v2_v3", "qs_v2_v3"),
+        "inferior": ("q_over_r_inferior", "q_iii", "q_avf"),
+    }.get(place, ())
     q_waves = (f"q_waves_{place}", *more)
     # A fascicle's block begins the QRS away from the leads that its fascicle serves.
     turned = {"lateral": ("left anterior fascicular block",),
@@ -119,16 +122,18 @@ _VENTRICLE_RULES = (
          ("rsr_v1", "v1_positive"), (_BLOCKS[0],)),
     Rule("incomplete right bundle branch block", ("qrs_slow", "s_lateral", "rsr_v1"),
          without=("qrs_wide",)),
+    Rule("incomplete right bundle branch block", ("r_prime_v1", "s_lateral"),
+         without=("qrs_wide",)),
     Rule("nonspecific intraventricular conduction delay", ("qrs_above_110",),
          without=(*_BLOCKS, *_INCOMPLETE)),
-    # Beside a right bundle branch block the late forces turn the axis further still.
-    Rule("left anterior fascicular block", ("axis_lafb", "right bundle branch block"),
-         ("rs_inferior", "q_avl")),
     Rule("left anterior fascicular block", ("axis_lafb",), ("rs_inferior", "q_avl"),
-         ("axis_extreme", _BLOCKS[0])),
+         (_BLOCKS[0],)),
+    # Beside a right bundle branch block the late forces turn the axis.
+    Rule("left anterior fascicular block", ("axis_lafb_initial", "right bundle branch block"),
+         ("rs_inferior", "q_avl")),
     Rule("left anterior fascicular block", ("axis_left", "rs_inferior", "q_avl"),
-         without=("axis_extreme", _BLOCKS[0])),
-    Rule("left axis deviation", ("axis_left",), without=("axis_extreme",)),
+         without=(_BLOCKS[0],)),
+    Rule("left axis deviation", ("axis_left",)),
     Rule("right axis deviation", ("axis_right",)),
     Rule("left ventricular hypertrophy", one_of=("sokolow_lyon", "cornell"), without=_BLOCKS),
     # The left anterior fascicle's block alone raises R in I and aVL and deepens S in III.
@@ -192,6 +197,9 @@ RULES: tuple[Rule, ...] = (
           "right_strain", "tachycardia",
           *(f"{place} myocardial infarction" for place in (*PLACES, "posterior")))),
 )  # fmt: skip
+
+# Findings without a label of their own that no normal ECG has.
+NOT_NORMAL = ("axis_extreme",)
 
 _ACUTE = "ST elevation as in acute infarction"
 # Immediate: reperfusion, pacing, cardioversion or calcium within minutes; ESC 2023 acute

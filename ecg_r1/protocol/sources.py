@@ -1,16 +1,18 @@
 """Where thresholds come from, as findings name it."""
 
-from ecg_r1.limits import BRADY, CHOU, PART3, PART4, PART5, UDMI
+from ecg_r1.limits import BRADY, CHOU, MINNESOTA, PART3, PART4, PART5, UDMI
 
 ESC_PERI = "ESC 2015 pericardial diseases (Adler)"
 SGARBOSSA = "Sgarbossa 1996"
 SVT = "ACC/AHA/HRS 2015 supraventricular tachycardia (Page)"
 REVERSAL = "Batchvarov 2007"
+WHO_ISFC = "WHO/ISFC 1985 (Willems)"
 
 __all__ = [
     "BRADY",
     "CHOU",
     "ESC_PERI",
+    "MINNESOTA",
     "PART3",
     "PART4",
     "PART5",
@@ -18,4 +20,5 @@ __all__ = [
     "SGARBOSSA",
     "SVT",
     "UDMI",
+    "WHO_ISFC",
 ]

@@ -7,7 +7,7 @@ this leaves out: whether a text reads well.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from ecg_r1.claims.bands import TOLERANCE, VOLTAGE_TOLERANCE
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge import judge
-from ecg_r1.claims.parse import parse_claims
+from ecg_r1.claims.parse import parse_claims, stated
 from ecg_r1.claims.schema import QUANTITIES, Claim
 from ecg_r1.claims.text import ANSWER
 from ecg_r1.corpus.evidence import STEP_KEYS
@@ -133,17 +133,17 @@ def _evidence_score(text: str, solution: Any, evidence: Any, measured: Any) -> f
         return None
     if len(text) > LONGEST:
         return 0.0
-    claims = _said(parse_claims(text))
+    claims = _said(text)
     if not claims:
         return 0.0
     facts = _facts(_hashable(measured))
     recall, matched = _matched(expected, claims)
-    told = {_bare(claims[index]) for index in matched}
+    told = {claims[index][1] for index in matched}
     worth, wrong = sum(matched.values()), 0
-    for index, claim in enumerate(claims):
-        if index in matched or _bare(claim) in told:  # again in another step: worth nothing
+    for index, (_, claim) in enumerate(claims):
+        if index in matched or claim in told:  # again in another step: worth nothing
             continue
-        told.add(_bare(claim))
+        told.add(claim)
         if _contradicts(claim, expected, facts):
             wrong += 1
         elif facts is not None and judge(claim, facts).verdict == "supported":
@@ -190,50 +190,41 @@ def _json_object(text: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _bare(claim: Claim, step: int | None = None) -> Claim:
-    """The claim without its place in a text; outside an answer a finding is a finding."""
-    kind = "finding" if claim.name in _BOTH else claim.kind
-    return Claim(
-        kind,
-        claim.name,
-        claim.polarity,
-        claim.leads,
-        claim.value,
-        claim.comparator,
-        claim.qualifier,
-        step=step,
-    )
-
-
 _BOTH = ("st elevation", "st depression", "t wave inversion")  # findings, labels in an answer
 
 
-def _said(claims: Iterable[Claim]) -> list[Claim]:
+def _bare(claim: Claim) -> Claim:
+    """The claim without its place in a text; outside an answer a finding is a finding."""
+    kind = "finding" if claim.name in _BOTH else claim.kind
+    return Claim(
+        kind, claim.name, claim.polarity, claim.leads, claim.value, claim.comparator,
+        claim.qualifier,
+    )  # fmt: skip
+
+
+def _said(text: str) -> list[tuple[int | None, Claim]]:
     """Claims of the text, each once for a step that it stands in; the answer apart.
 
     What the reasoning and the summary say again is not said twice.
     """
-    kept: dict[Claim, Claim] = {}
-    for claim in claims:
-        if claim.step == ANSWER:
-            continue
-        kept.setdefault(_bare(claim, claim.step), claim)
-    earlier = {_bare(claim) for claim in kept if claim.step not in REPEATED_IN}
-    return [c for c in kept if c.step not in REPEATED_IN or _bare(c) not in earlier]
+    told = [(step, _bare(claim)) for step, claim in stated(text) if step != ANSWER]
+    kept = list(dict.fromkeys(told))
+    earlier = {claim for step, claim in kept if step not in REPEATED_IN}
+    return [(step, c) for step, c in kept if step not in REPEATED_IN or c not in earlier]
 
 
 def _matched(
-    expected: Sequence[tuple[int, Claim]], claims: Sequence[Claim]
+    expected: Sequence[tuple[int, Claim]], claims: Sequence[tuple[int | None, Claim]]
 ) -> tuple[float, dict[int, float]]:
     """Recall over the evidence, and what each matching claim is worth."""
     by_name: dict[tuple[str, str], list[int]] = {}
-    for index, claim in enumerate(claims):
+    for index, (_, claim) in enumerate(claims):
         by_name.setdefault((claim.name, claim.polarity), []).append(index)
     worth: dict[int, float] = {}
     total = 0.0
     for step, wanted in expected:
         earned = {
-            index: _likeness(wanted, claims[index]) * _place(step, claims[index].step)
+            index: _likeness(wanted, claims[index][1]) * _place(step, claims[index][0])
             for index in by_name.get((wanted.name, wanted.polarity), ())
         }
         if not earned:

@@ -1,9 +1,9 @@
 """Stage one: fine-tuning with Interleaved Modality Dropout, on transformers' Trainer.
 
-`config` is a run's settings, `data` its samples in order, `loss` what is learned of them,
-`parts` which parameters learn, `features` encoders' outputs kept on disk, `trainer` the
-Trainer, `saving` states that survive a kill, `run` the whole. `options` is the command line and
-imports no torch.
+`config` is a run's settings, `recipes` those for the 8B on one GPU, `room` the memory that they
+take, `data` samples in order, `loss` what is learned of them, `parts` which parameters learn,
+`features` encoders' outputs kept on disk, `trainer` the Trainer, `saving` states that survive a
+kill, `run` the whole. `options` is the command line and imports no torch.
 """
 
 from importlib import import_module

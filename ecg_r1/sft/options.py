@@ -1,11 +1,13 @@
 """`python -m ecg_r1 sft`: its options, and what it runs; torch is imported when it runs."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ecg_r1.dropout import ModalityDropout
 from ecg_r1.ecg import ECGError
 from ecg_r1.sft.config import PRESETS, SFTConfig
+from ecg_r1.sft.recipes import RECIPES, Recipe
 
 _TEXTS = {
     "steps": "optimiser steps",
@@ -35,9 +37,17 @@ def add_sft_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="nano", help='"nano", a folder or a hub id')
     parser.add_argument("--out", type=Path, default=Path("runs/sft"), metavar="FOLDER")
     parser.add_argument("--preset", choices=tuple(PRESETS), default="paper", help="what learns")
-    parser.add_argument("--lora-rank", type=int, default=0, metavar="N", help="0: no LoRA")
     parser.add_argument(
-        "--qlora", action="store_true", help="LoRA on a decoder in 4 bits (GPU, bitsandbytes)"
+        "--recipe",
+        choices=tuple(RECIPES),
+        help="settings for the 8B on one GPU; what else is said here counts more",
+    )
+    parser.add_argument("--lora-rank", type=int, metavar="N", help="0: no LoRA (the default)")
+    parser.add_argument(
+        "--qlora",
+        action="store_true",
+        default=None,
+        help="LoRA on a decoder in 4 bits (GPU, bitsandbytes)",
     )
     parser.add_argument(
         "--dropout",
@@ -56,31 +66,36 @@ def add_sft_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--group-lengths",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="put samples of like length into one batch",
+        default=None,
+        help="put samples of like length into one batch (default: yes)",
     )
-    parser.add_argument("--gradient-checkpointing", action="store_true")
-    parser.add_argument("--tensorboard", action="store_true")
+    parser.add_argument("--gradient-checkpointing", action="store_true", default=None)
+    parser.add_argument("--tensorboard", action="store_true", default=None)
     defaults = SFTConfig()
     for name, text in _TEXTS.items():
         default = getattr(defaults, name)
         parser.add_argument(
             f"--{name.replace('_', '-')}",
             type=type(default),
-            default=default,
             metavar="N" if isinstance(default, int) else "X",
             help=f"{text} (default: {default})",
         )
 
 
-def config_of(options: argparse.Namespace) -> SFTConfig:
-    """The settings that the options say.
+def settings_of(options: argparse.Namespace) -> Recipe:
+    """The settings that the options say, over those of a recipe or the defaults.
 
     Raises:
         ECGError: If one of them is impossible.
     """
+    base = RECIPES[options.recipe] if options.recipe else Recipe(SFTConfig())
+    rank = base.lora_rank if options.lora_rank is None else options.lora_rank
+    qlora = base.qlora if options.qlora is None else options.qlora
+    if qlora and not rank:
+        raise ECGError("--qlora needs the rank of its matrices: add --lora-rank 16")
     switches = ("bf16", "group_lengths", "gradient_checkpointing", "tensorboard")
-    given = {name: getattr(options, name) for name in (*_TEXTS, *switches)}
+    said = {name: getattr(options, name) for name in (*_TEXTS, *switches)}
+    given = {name: value for name, value in said.items() if value is not None}
     try:
         named = ModalityDropout.named(options.dropout)
         dropout = ModalityDropout(
@@ -88,16 +103,14 @@ def config_of(options: argparse.Namespace) -> SFTConfig:
             p_swap=named.p_swap if options.p_swap is None else options.p_swap,
             draws=named.draws,
         )
-        return SFTConfig(**given, dropout=dropout)
+        return Recipe(replace(base.config, **given, dropout=dropout), rank, qlora)
     except ValueError as error:
         raise ECGError(str(error)) from error
 
 
 def run_sft(options: argparse.Namespace) -> None:
     """Fine-tune a checkpoint; the result is in the folder's `model`."""
-    if options.qlora and not options.lora_rank:
-        raise ECGError("--qlora needs the rank of its matrices: add --lora-rank 16")
-    config = config_of(options)
+    settings = settings_of(options)
     try:
         from ecg_r1.sft.run import sft_checkpoint  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -106,8 +119,8 @@ def run_sft(options: argparse.Namespace) -> None:
         options.model,
         options.data,
         options.out,
-        config,
+        settings.config,
         preset=options.preset,
-        lora_rank=options.lora_rank,
-        qlora=options.qlora,
+        lora_rank=settings.lora_rank,
+        qlora=settings.qlora,
     )

@@ -1,9 +1,12 @@
 """Which parameters learn: presets by name, LoRA and QLoRA."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-import torch
+import psutil
 from torch import nn
 
 from ecg_r1.ecg import ECGError
@@ -13,10 +16,6 @@ from ecg_r1.tower import is_untrained
 
 # The linear layers of Qwen3's text decoder, and of nothing else.
 LORA_TARGETS = r".*language_model\.layers\..*(q|k|v|o|gate|up|down)_proj"
-_TRAINED_BESIDE_LORA = {
-    "mergers": ("merger", "deepstack_merger_list"),
-    "projector": ("ecg_projector",),
-}
 
 
 def modules_of(model: ECGR1ForConditionalGeneration) -> dict[str, list[nn.Module]]:
@@ -67,69 +66,75 @@ def check_tower(model: ECGR1ForConditionalGeneration, preset: str) -> None:
         )
 
 
-def check_qlora() -> None:
-    """Refuse QLoRA where its 4-bit layers cannot run.
-
-    Raises:
-        ECGError: If there is no GPU or bitsandbytes is not installed.
-    """
-    if not torch.cuda.is_available():
-        raise ECGError("QLoRA needs a CUDA GPU, and there is none: use --lora-rank without it")
-    try:
-        import bitsandbytes  # noqa: F401, PLC0415  only QLoRA needs it
-    except (ImportError, RuntimeError) as error:  # it raises RuntimeError for a missing library
-        raise ECGError(
-            f"QLoRA needs bitsandbytes ({error}): pip install bitsandbytes, or use LoRA"
-        ) from error
-
-
-def quantization() -> Any:
-    """4-bit settings for the language model; encoders, projector and head stay as they are."""
-    check_qlora()
-    from transformers import BitsAndBytesConfig  # noqa: PLC0415
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=["visual", "ecg_tower", "ecg_projector", "lm_head"],
-    )
-
-
-def with_lora(
-    model: ECGR1ForConditionalGeneration, rank: int, preset: str, *, quantized: bool = False
-) -> Any:
+def with_lora(model: ECGR1ForConditionalGeneration, rank: int, preset: str) -> Any:
     """LoRA matrices in the decoder's linear layers; mergers and projector learn as a whole.
+
+    What learns is in float32, because AdamW's small steps are lost in less; what is frozen
+    stays in the precision, or the 4 bits, that it was loaded in.
 
     Args:
         model: Its own parameters of the language model freeze.
         rank: Rank of the matrices; they are scaled by 2.
         preset: Says whether mergers and projector learn.
-        quantized: Whether the decoder was loaded in 4 bits.
 
     Raises:
         ValueError: If the rank is below 1, or the preset is none that LoRA goes with.
     """
-    from peft import (  # noqa: PLC0415  needed for LoRA only
-        LoraConfig,
-        get_peft_model,
-        prepare_model_for_kbit_training,
-    )
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415  needed for LoRA only
 
     parts = PRESETS[preset]
     if rank < 1:
         raise ValueError(f"the rank of LoRA must be at least 1, got {rank}")
     if "language" not in parts or {"tower", "vision"} & set(parts):
         raise ValueError(f"LoRA goes with the presets 'paper' and 'language', not {preset!r}")
-    whole = [name for part in parts for name in _TRAINED_BESIDE_LORA.get(part, ())]
-    if not len(model.model.visual.deepstack_merger_list):
-        whole = [name for name in whole if name != "deepstack_merger_list"]
+    whole = ["ecg_projector"] if "projector" in parts else []
+    if "mergers" in parts:
+        deep = range(len(model.model.visual.deepstack_merger_list))  # peft takes no whole list
+        whole += ["merger", *(f"deepstack_merger_list.{i}" for i in deep)]
     options = LoraConfig(
         r=rank, lora_alpha=2 * rank, target_modules=LORA_TARGETS, modules_to_save=whole or None
     )
+    with _quiet():
+        tuned = get_peft_model(model, options)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    return tuned
+
+
+def merge_adapter(checkpoint: str, adapter: Path, out: Path) -> None:
+    """Add what LoRA learned to the weights as they were before quantisation, and save the sum.
+
+    4 bits would lose it again. This happens in the machine's memory, not on the GPU.
+
+    Args:
+        checkpoint: Folder of the weights.
+        adapter: Folder that the trainer saved.
+        out: Where the whole model goes.
+
+    Raises:
+        ECGError: The memory does not hold the weights; the adapter stays.
+    """
+    from peft import PeftModel  # noqa: PLC0415  needed for LoRA only
+
+    needed = sum(file.stat().st_size for file in Path(checkpoint).glob("*.safetensors"))
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise ECGError(
+            f"to merge {adapter} takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} "
+            "GB are free: the same command merges it later, on a larger machine"
+        )
+    model = ECGR1ForConditionalGeneration.from_pretrained(
+        checkpoint, dtype="auto", use_safetensors=True
+    )
+    dtype = model.dtype
+    with _quiet():
+        merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    merged.to(dtype).save_pretrained(out)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():  # peft asks transformers 5 by an older name
         warnings.simplefilter("ignore")
-        if quantized:
-            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-        return get_peft_model(model, options)
+        yield

@@ -3,8 +3,9 @@
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,18 +16,19 @@ from accelerate import PartialState
 from transformers import TrainingArguments
 
 from ecg_r1.ecg import ECGError
-from ecg_r1.model import ECGR1ForConditionalGeneration
+from ecg_r1.loading import load_model
 from ecg_r1.processing import ECGR1Processor
 from ecg_r1.sft.config import SFTConfig
 from ecg_r1.sft.data import Collator, SFTData
 from ecg_r1.sft.features import Features, bf16_helps, given
 from ecg_r1.sft.loss import TokenLoss
-from ecg_r1.sft.parts import check_tower, freeze, quantization, with_lora
+from ecg_r1.sft.parts import check_tower, freeze, merge_adapter, with_lora
+from ecg_r1.sft.room import check_training, free_for_training, training_need
 from ecg_r1.sft.saving import newest_complete, remove_halves, told_when_full
 from ecg_r1.sft.trainer import Marker, Pace, Samples, SFTTrainer
 
 
-def train_sft(
+def train_sft(  # noqa: PLR0913  a run is told everything in one place
     model: Any,
     processor: ECGR1Processor,
     rows: Any,
@@ -35,6 +37,7 @@ def train_sft(
     *,
     features: Features | None = None,
     save_to: Path | None = None,
+    on_log: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Fine-tune `model` in place; resumes from the newest complete state in `folder`.
 
@@ -46,6 +49,8 @@ def train_sft(
         config: The run.
         features: What the frozen encoders make of the rows, if that is known.
         save_to: Where the trained model goes, gathered from all processes; None saves nothing.
+        on_log: Called with each new line of the log, on the main process, for curves that grow
+            while it trains. Where `features` are given, it reads within `features.computed`.
 
     Returns:
         `log` (the trainer's history), `seconds` (of all its legs), `environments` (how often
@@ -79,7 +84,7 @@ def train_sft(
     )
     marker = Marker(trainer, resumed)
     trainer.add_callback(marker)
-    trainer.add_callback(Pace(config))
+    trainer.add_callback(Pace(config, on_log))
     if config.sample_steps:
         if trainer.is_fsdp_enabled:
             raise ECGError(
@@ -176,21 +181,30 @@ def sft_checkpoint(
     rows = training_rows(corpus)
     state = PartialState(cpu=not torch.cuda.is_available())
     try:
-        model, processor = _load(name, str(state.device), qlora=qlora)
+        quantise = "4bit" if qlora else None
+        loaded = load_model(name, device=str(state.device), quantise=quantise)
+        model, processor, dtype = loaded.model, loaded.processor, loaded.model.dtype
         check_tower(model, preset)
         if lora_rank:
-            model = with_lora(model, lora_rank, preset, quantized=qlora)
+            model = with_lora(model, lora_rank, preset)
+            save_to = out / "adapter" if qlora else None  # merged below
+            if dtype is not torch.float32:  # what learns is float32 all the same
+                config = replace(config, bf16=True)
         else:
-            freeze(model, preset)
-        merged = lora_rank and not qlora
-        save_to = None if merged else out / "model"
+            freeze(model.float(), preset)  # AdamW's small steps are lost in bfloat16
+            save_to = out / "model"
+        if state.num_processes == 1:  # several share the model, or hold it once each
+            needed = training_need(model, config)
+            print(check_training(needed, free_for_training(model)), file=sys.stderr)  # noqa: T201
         told = train_sft(model, processor, rows, out, config, save_to=save_to)
     except ValueError as error:
         raise ECGError(str(error)) from error
     if state.is_main_process:
         with told_when_full(out):
-            if merged:
-                model.merge_and_unload().save_pretrained(out / "model")
+            if qlora:
+                merge_adapter(loaded.model.config.name_or_path, out / "adapter", out / "model")
+            elif lora_rank:
+                model.merge_and_unload().to(dtype).save_pretrained(out / "model")
             processor.save_pretrained(out / "model")
         run = {
             "model": name,
@@ -208,18 +222,6 @@ def sft_checkpoint(
             json.dumps(run, indent=1) + "\n", encoding="utf-8"
         )
     return told
-
-
-def _load(name: str, device: str, *, qlora: bool) -> tuple[Any, ECGR1Processor]:
-    from ecg_r1.loading import load_model  # noqa: PLC0415  keeps a cache of its own
-
-    if qlora:
-        model = ECGR1ForConditionalGeneration.from_pretrained(
-            name, dtype=torch.bfloat16, quantization_config=quantization(), device_map=device
-        )
-        return model, ECGR1Processor.from_pretrained(name)
-    loaded = load_model(name, device=device)
-    return loaded.model.float(), loaded.processor  # AdamW's small steps are lost in bfloat16
 
 
 def training_rows(corpus: Path) -> Any:

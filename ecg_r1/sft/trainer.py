@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -151,10 +151,16 @@ class Marker(TrainerCallback):
 
 
 class Pace(TrainerCallback):
-    """One line for each line of the log: loss, samples a second, minutes left."""
+    """One line for each line of the log: loss, samples a second, minutes left.
 
-    def __init__(self, config: SFTConfig) -> None:
+    `on_log`, where it is given, gets the log's line itself with its step.
+    """
+
+    def __init__(
+        self, config: SFTConfig, on_log: Callable[[dict[str, Any]], object] | None = None
+    ) -> None:
         self.config = config
+        self.tell = on_log
         self.last: tuple[float, int] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -187,6 +193,8 @@ class Pace(TrainerCallback):
             f"{rate * self.config.batch_size:.1f} samples/s, {left:.0f} min left",
             file=sys.stderr,
         )
+        if self.tell is not None:
+            self.tell({"step": state.global_step, **logs})
 
 
 class Samples(TrainerCallback):
@@ -226,7 +234,13 @@ class Samples(TrainerCallback):
                 ecgs=[inputs["signal"]] if "signal" in arm else [],
                 images=[inputs["image"]] if "image" in arm else [],
             ).to(self.model.device)
-            with computed(self.model) if self.data.features else nullcontext():
+            # With LoRA, what learns is float32 beside a frozen rest in bfloat16.
+            mixed = torch.autocast(
+                self.model.device.type,
+                torch.bfloat16,
+                enabled=next(self.model.parameters()).dtype is torch.bfloat16,
+            )
+            with computed(self.model) if self.data.features else nullcontext(), mixed:
                 made = self.model.generate(
                     **batch,
                     max_new_tokens=min(self.processor.prompt.max_new_tokens, 512),

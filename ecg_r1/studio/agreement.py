@@ -52,7 +52,7 @@ class Row:
     Attributes:
         title: One of `ROWS`.
         measured: What was measured, or why not.
-        cells: Arm to what it says.
+        cells: Column of the page to what its arm says.
         is_split: Whether the arms contradict each other.
     """
 
@@ -65,12 +65,20 @@ class Row:
 def agreement(
     study: "Study", readings: Mapping[str, "Reading"], audits: Mapping[str, Audit]
 ) -> tuple[Row, ...]:
-    """The table; an arm without a finished reading has empty cells."""
+    """The table; a column without a finished reading has empty cells.
+
+    Args:
+        study: What was measured.
+        readings: Column to its reading.
+        audits: Column to the audit of a finished one.
+    """
     rows = []
     for title in ROWS:
-        cells = {arm: _cell(title, readings[arm], audits.get(arm)) for arm in readings}
+        cells = {one: _cell(title, readings[one], audits.get(one)) for one in readings}
         # The control arm was shown something else, so it cannot disagree.
-        said = [cell for arm, cell in cells.items() if arm != "control" and cell.words]
+        said = [
+            cell for one, cell in cells.items() if readings[one].arm != "control" and cell.words
+        ]
         rows.append(Row(title, _measured(title, study), cells, _is_split(title, said)))
     return tuple(rows)
 
@@ -132,11 +140,10 @@ def agreement_html(rows: Sequence[Row], names: Mapping[str, str]) -> str:
 
     Args:
         rows: From `agreement`.
-        names: Arm to its title, in the order of the columns.
+        names: Column to its title, in their order.
     """
-    arms = [arm for arm in names if rows and arm in rows[0].cells]
-    head = "".join(f'<th scope="col">{escape(names[arm])}</th>' for arm in arms)
-    body = "".join(_row_html(row, arms) for row in rows)
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names.values())
+    body = "".join(_row_html(row, list(names)) for row in rows)
     return (
         '<div class="agreement" tabindex="0" role="region" aria-label="Agreement table">'
         "<table><caption>What was measured, and what each arm says</caption>"

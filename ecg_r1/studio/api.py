@@ -4,8 +4,9 @@ Through `gradio_client.Client(url).predict(..., api_name="/measure")`, and over 
 server was started with it. Arguments are the fields of each function, in their order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -15,11 +16,14 @@ from ecg_r1 import DISCLAIMER
 from ecg_r1.auditing import audit
 from ecg_r1.ecg import ECGError
 from ecg_r1.page import PAGE_LAYOUTS, draw_page
-from ecg_r1.studio.reader import open_own, refusal, stated
-from ecg_r1.studio.study import Study, study
+from ecg_r1.studio.models import Job, Models
+from ecg_r1.studio.own import open_own, refusal, stated
+from ecg_r1.studio.study import ARMS, Study, study
+from ecg_r1.studio.tempfiles import Passing
+from ecg_r1.studio.views import file_field
 
 if TYPE_CHECKING:
-    from ecg_r1.loading import LoadedModel
+    from ecg_r1.reading import Reading
 
 
 def _opened(files: list[str], fs: float | None, units: str, leads: str) -> Study:
@@ -79,10 +83,8 @@ def audit_api(
     return {"disclaimer": DISCLAIMER, **audit(text, here.facts).to_json()}
 
 
-def read_api(
-    load: "Callable[[], LoadedModel]",
-) -> Callable[[list[str], float | None, str, str], dict[str, Any]]:
-    """The function that reads with a model, for `connect_api`."""
+def read_api(models: Models) -> Callable[[list[str], float | None, str, str], dict[str, Any]]:
+    """The function that reads with the models, for `connect_api`."""
 
     def read(files: list[str], fs: float | None, units: str, leads: str) -> dict[str, Any]:
         """Read an ECG from its signal, from its image and from both, and audit each reading.
@@ -93,50 +95,54 @@ def read_api(
             units: As in `measure`.
             leads: As in `measure`.
         """
-        from ecg_r1.reading import interpret  # brings torch
-
         here = _opened(files, fs, units, leads)
-        model = load()
-        found = interpret(ecg=here.ecg, image=here.image, model=model)
-        audits = {
-            arm: audit(one.text, here.facts).to_json()
-            for arm, one in found.items()
-            if one.problem is None
-        }
-        arms = {
-            # JSON has only texts as keys.
-            arm: asdict(one)
-            | {"steps": {str(n): text for n, text in one.steps.items()}}
-            | {"audit": audits.get(arm)}
-            for arm, one in found.items()
-        }
-        return {"disclaimer": DISCLAIMER, "model": model.name, "arms": arms}
+        places = range(len(models.names))
+        jobs = [Job(place, ARMS, ecg=here.ecg, image=here.image) for place in places]
+        last = dict(models.stream(jobs))
+        told = [_told_by(models.names[place], last[place], here) for place in places]
+        second = told[1] if len(told) > 1 else None
+        return {"disclaimer": DISCLAIMER, **told[0], "second": second}
 
     return read
 
 
-def _told(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, its refusals as the page words them."""
+def _told_by(name: str, readings: "Mapping[str, Reading]", here: Study) -> dict[str, Any]:
+    """One model's readings with their audits, as plain Python."""
+    arms = {}
+    for arm, one in readings.items():
+        found = None if one.problem else audit(one.text, here.facts).to_json()
+        # JSON has only texts as keys.
+        steps = {str(n): text for n, text in one.steps.items()}
+        arms[arm] = asdict(one) | {"steps": steps, "audit": found}
+    return {"model": name, "arms": arms}
 
+
+def _guarded(call: Callable[..., Any], uploads: Passing) -> Callable[..., Any]:
+    """The same, its refusals as the page words them, its uploads gone at its end."""
+
+    @wraps(call)
     def guarded(*values: Any) -> Any:
         try:
             return call(*values)
         except ECGError as error:
             raise refusal(error) from error
+        finally:
+            uploads.release(one for each in values if isinstance(each, list) for one in each)
 
-    guarded.__doc__, guarded.__name__ = call.__doc__, call.__name__
     return guarded
 
 
-def connect_api(load: "Callable[[], LoadedModel]", slot: dict[str, Any]) -> None:
+def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Passing) -> None:
     """Add the four endpoints, on components that no visitor sees.
 
     Args:
-        load: Gives the model.
+        models: The models.
         slot: Concurrency of readings, shared with the page.
+        uploads: Files that arrived, removed by the request that reads them.
+        made: Pictures to be fetched, removed once they have been.
     """
     with gr.Column(elem_classes="api-only"):
-        files = gr.File(label="files", file_count="multiple")
+        files = file_field(label="files")
         fs = gr.Number(None, label="fs")
         units = gr.Textbox(label="units")
         leads = gr.Textbox(label="leads")
@@ -147,9 +153,23 @@ def connect_api(load: "Callable[[], LoadedModel]", slot: dict[str, Any]) -> None
             gr.Image(label="page", format="png"),
             gr.Button(),
         )
+
+    @wraps(page_api)
+    def page(*values: Any) -> str:
+        drawn = page_api(*values)
+        file = gr.processing_utils.save_pil_to_cache(
+            drawn, picture.GRADIO_CACHE, name="page", format="png"
+        )
+        made.expect([file])
+        return file
+
     record = [files, fs, units, leads]
     public = {"api_visibility": "public", "show_progress": "hidden"}
-    go.click(_told(read_api(load)), record, out, api_name="read", **slot, **public)
-    go.click(_told(measure_api), record, out, api_name="measure", **public)
-    go.click(_told(page_api), [*record, layout], picture, api_name="page", **public)
-    go.click(_told(audit_api), [text, *record], out, api_name="audit", **public)
+    calls = (
+        ("read", read_api(models), record, out, slot),
+        ("measure", measure_api, record, out, {}),
+        ("page", page, [*record, layout], picture, {}),
+        ("audit", audit_api, [text, *record], out, {}),
+    )
+    for name, call, given, shown, more in calls:
+        go.click(_guarded(call, uploads), given, shown, api_name=name, **more, **public)

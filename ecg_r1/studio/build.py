@@ -4,29 +4,32 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from fastapi.responses import JSONResponse
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
+from ecg_r1 import __version__
+from ecg_r1.formats import MAX_BYTES
 from ecg_r1.shipped import shipped
 from ecg_r1.studio import views
 from ecg_r1.studio.api import connect_api
+from ecg_r1.studio.models import Models
 from ecg_r1.studio.reader import Page, Reader
 from ecg_r1.studio.study import Session
+from ecg_r1.studio.tempfiles import Passing, Watch
 from ecg_r1.studio.theme import CSS, HEAD, MASTHEAD, THEME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ecg_r1.loading import LoadedModel
     from ecg_r1.studio.recorded import Before
 
-UPLOAD_LIMIT = "20mb"
-# Gradio's own copies of uploads and pictures are swept after this, looked at once a minute; a
-# visitor's screen is forgotten as long after it was last used.
+# Files that no request ever used are swept after this, looked at once a minute; a visitor's
+# screen is forgotten as long after it was last used.
 KEEP_UPLOADS_S = 14 * 60
 LAUNCH = {
     "theme": THEME,
     "css": CSS,
     "head": HEAD,
-    "max_file_size": UPLOAD_LIMIT,
+    "max_file_size": MAX_BYTES,
     "run_history": False,
     "show_error": False,
     "ssr_mode": False,
@@ -50,37 +53,49 @@ def model_card() -> str:
     return text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
 
 
+def health(_request: Any) -> JSONResponse:
+    """That the server answers, and which version does."""
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
 def build_demo(
-    load: "Callable[[], LoadedModel]",
-    name: str = "nano",
-    before: "dict[str, Before] | None" = None,
-) -> gr.Blocks:
-    """Lay out the page around a model.
+    models: Models, before: "dict[tuple[str, str], Before] | None" = None
+) -> tuple[gr.Blocks, dict[str, Any]]:
+    """Lay out the page around the models.
 
     Args:
-        load: Gives the model; called when the first reading begins, so that the page is there
-            at once. What it raises as ECGError is shown in the columns.
-        name: Of the model, for display.
-        before: Readings of the examples that were made before, see `recorded`.
+        models: The first, and perhaps one beside it; each is loaded when it first reads, so
+            that the page is there at once. What loading raises as ECGError is shown in the
+            columns.
+        before: Readings of the examples that were made before, by model and file, see
+            `recorded`.
+
+    Returns:
+        The page, and what `launch` takes to serve it.
     """
+    uploads, made = Passing(KEEP_UPLOADS_S), Passing(KEEP_UPLOADS_S)
     examples = read_examples()
     with gr.Blocks(
         title="ECG-R1 Studio", analytics_enabled=False, delete_cache=(60, KEEP_UPLOADS_S)
     ) as demo:
         gr.HTML(MASTHEAD)
-        page = _lay_page(list(examples))
-        reader = Reader(load, examples, page, read_before=dict(before or {}))
-        title = f"About the model ({name}): data, training and test numbers"
-        with gr.Accordion(title, open=False):
-            gr.Markdown(
-                model_card() if name == "nano" else f"Loaded from {name}; see its own card."
-            )
+        page = _lay_page(list(examples), models.names)
+        reader = Reader(models, examples, page, uploads, read_before=dict(before or {}))
+        for name in models.names:
+            title = f"About the model ({name}): data, training and test numbers"
+            with gr.Accordion(title, open=False):
+                gr.Markdown(model_card() if name == "nano" else "See its own card.")
+                gr.HTML(views.told_html(models.told[name]))
         _connect(demo, reader)
-        connect_api(load, _SLOT)
-    return demo
+        connect_api(models, _SLOT, uploads, made)
+    served = {
+        "routes": [Route("/health", health)],
+        "middleware": [Middleware(Watch, uploads=uploads, made=made)],
+    }
+    return demo, {**LAUNCH, "app_kwargs": served}
 
 
-def _lay_page(titles: list[str]) -> Page:
+def _lay_page(titles: list[str], models: tuple[str, ...]) -> Page:
     session = gr.State(Session(), time_to_live=KEEP_UPLOADS_S)
     with gr.Tabs():
         example = views.lay_example(titles)
@@ -90,7 +105,7 @@ def _lay_page(titles: list[str]) -> Page:
         guess, hide, compare, feedback = views.lay_guess()
     control, again, stop = views.lay_actions()
     actions = views.Actions(go, reset, simulate, hide, compare, control, again, stop)
-    shown, columns = views.lay_views(feedback)
+    shown, columns = views.lay_views(feedback, models)
     takeaway = views.lay_takeaway()
     return Page(session, example, own, play, dials, guess, actions, shown, columns, takeaway)
 
@@ -108,18 +123,19 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
         "inputs": form,
         "outputs": [
             at.example.example, actions.control, actions.stop,
-            *at.play.all(), *at.views.all(), *columns,
+            *at.play.all(), *at.dials.all(), *at.views.all(), *columns,
         ],
         "show_progress": "hidden",
         "api_visibility": "private",
         **_SLOT,
     }  # fmt: skip
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    # What may be refused is queued: without a queue the page hears nothing of the reason.
+    soon = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(reader.open_page, api_name="open", **reading)
     asked = (
         (at.example.example.input, reader.read_example),
         (at.example.read.click, reader.read_example),
-        (at.own.read.click, reader.read_own),
         (actions.play.click, reader.read_again),
         (actions.simulate.click, reader.read_simulated),
         (actions.again.click, reader.read_again),
@@ -128,16 +144,21 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
         # A visitor's next reading ends the one that still runs, or it would wait behind it.
         event(reader.stop, **at_once).then(handler, **reading)
     own = at.own
-    own.files.change(reader.inspect, own.files, [own.found, own.leads], **at_once)
+    opened = own.read.click(reader.stop, **at_once).then(
+        reader.open_own, form, [own.found, own.files], **soon
+    )
+    opened.success(reader.read_own, **reading)
+    changed = [own.files.upload, own.files.clear, own.files.delete]
+    gr.on(changed, reader.inspect, own.files, [own.found, own.leads], **at_once)
+    demo.unload(reader.leave)
     actions.stop.click(reader.stop, **at_once)
     actions.reset.click(reader.undo, outputs=at.play.all(), **at_once)
     answers = [at.views.answers, at.views.values, at.views.feedback]
     actions.hide.click(reader.hide_answers, outputs=answers, **at_once)
     guessed = {at.session, *at.guess.all()}
-    actions.compare.click(reader.compare, guessed, answers, **at_once)
-    files = [take.json, take.markdown, take.pdf]
-    take.prepare.click(reader.prepare, {at.session}, files, api_visibility="private")
-    take.share.click(reader.share, {at.session}, take.link, **at_once).success(
+    actions.compare.click(reader.compare, guessed, answers, **soon)
+    take.prepare.click(reader.prepare, {at.session}, take.files, api_visibility="private")
+    take.share.click(reader.share, {at.session}, take.link, **soon).success(
         None, take.link, take.link,
         js="query => location.origin + location.pathname + '?' + query",
         **at_once,

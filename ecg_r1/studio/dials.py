@@ -1,12 +1,44 @@
 """The simulator's dials as a visitor turns them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ecg_r1.inputs import Case
 from ecg_r1.simulate import CONDUCTIONS, RHYTHMS, TERRITORIES, HeartSpec, simulate
 from ecg_r1.studio.study import Study, study
 
-__all__ = ["CONDUCTIONS", "RHYTHMS", "TERRITORIES", "dialled", "simulated"]
+
+@dataclass(frozen=True)
+class Dial:
+    """A dial that turns through numbers: its ends, where it starts, one notch, its title."""
+
+    low: float
+    high: float
+    start: float
+    step: float
+    title: str
+
+
+# Ours: what adults at rest show, and half as far again, so that illness has room.
+DIALS = {
+    "hr_bpm": Dial(30, 220, 70, 1, "Heart rate (bpm)"),
+    "pr_ms": Dial(110, 400, 160, 5, "PR (ms)"),
+    "qrs_ms": Dial(70, 200, 90, 5, "QRS (ms)"),
+    "qt_ms": Dial(240, 640, 390, 5, "QT (ms)"),
+    "axis_deg": Dial(-180, 180, 40, 5, "QRS axis (degrees)"),
+    "st_mv": Dial(-0.4, 0.6, 0, 0.05, "ST level there (mV)"),
+    "potassium_mmol": Dial(2, 9, 4.2, 0.1, "Potassium (mmol/l)"),
+    "seed": Dial(0, 999_999, 0, 1, "Patient (seed)"),
+}
+CHOICES = {
+    "rhythm": RHYTHMS,
+    "conduction": CONDUCTIONS,
+    "territory": ("", *TERRITORIES),  # empty: ST moves nowhere
+}
+START: Mapping[str, Any] = {name: dial.start for name, dial in DIALS.items()} | {
+    name: choices[0] for name, choices in CHOICES.items()
+}
 
 
 def dialled(*, territory: str, st_mv: float, **dials: Any) -> HeartSpec:
@@ -26,8 +58,17 @@ def dialled(*, territory: str, st_mv: float, **dials: Any) -> HeartSpec:
     return HeartSpec(rr_variation=variation, st_elevation_mv=st, **dials)
 
 
-def simulated(spec: HeartSpec, seed: int) -> Study:
-    """A simulated record, measured, with its truth as the label to reveal."""
+def simulated(dials: Mapping[str, Any]) -> Study:
+    """A simulated record, measured, with its truth as the label to reveal.
+
+    Args:
+        dials: A value for each key of `START`.
+
+    Raises:
+        ECGError: The dials do not fit together.
+    """
+    seed = int(dials["seed"] or 0)
+    spec = dialled(**{name: value for name, value in dials.items() if name != "seed"})
     ecg = simulate(spec, seed)
     known = {
         "file": "",
@@ -35,4 +76,5 @@ def simulated(spec: HeartSpec, seed: int) -> Study:
         "source": f"simulated here, seed {seed}",
         "licence": "no patient",
     }
-    return study(Case(ecg=ecg), f"Simulated heart: {spec.rhythm}, seed {seed}", known)
+    title = f"Simulated heart: {spec.rhythm}, seed {seed}"
+    return study(Case(ecg=ecg), title, known, dials=dials)

@@ -9,15 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ecg_r1 import DISCLAIMER, __version__
 from ecg_r1.auditing import MARKS
-from ecg_r1.display import ARM_NAMES, account
+from ecg_r1.display import account
 from ecg_r1.ecg import ECGError
 from ecg_r1.page import draw_page
-from ecg_r1.report import QUESTION, SYSTEM_PROMPT
 from ecg_r1.studio.agreement import agreement
 from ecg_r1.studio.study import Session, altered, damaged
 
-NAMES = {**ARM_NAMES, "control": "Control"}
-DECODING = "greedy (no sampling, so no seed), one batch for all arms"
+DECODING = "greedy (no sampling, so no seed), one batch for all arms of a model"
 # A4 at 150 dots per inch.
 A4_PX, MARGIN_PX, TEXT_PX = (1240, 1754), 90, 25
 
@@ -35,21 +33,26 @@ def report(session: Session) -> dict[str, Any]:
         "disclaimer": DISCLAIMER,
         "studio": f"ECG-R1 Studio {__version__}",
         "title": study.title,
-        "model": session.model or None,
-        "system_prompt": SYSTEM_PROMPT,
-        "question": QUESTION,
+        "models": [asdict(one) for one in session.asked.values()],
         "decoding": DECODING,
         "changed": session.change.words(),
-        "control": session.control,
+        "control": None if session.control is None else session.control.words,
         "measured": None if study.measured is None else study.measured.to_json(),
         "protocol": None if study.found is None else study.found.to_json(),
-        "readings": {arm: asdict(one) for arm, one in session.readings.items()},
+        "readings": {
+            one: asdict(reading)
+            | {
+                "model": session.reader(one),
+                "steps": {str(n): s for n, s in reading.steps.items()},
+            }
+            for one, reading in session.readings.items()
+        },
         "audits": {arm: one.to_json() for arm, one in session.audits.items()},
     }
     rows = agreement(study, session.readings, session.audits)
     plain["agreement"] = {
         row.title: {"measured": row.measured}
-        | {arm: cell.words for arm, cell in row.cells.items()}
+        | {one: cell.words for one, cell in row.cells.items()}
         for row in rows
     }
     return plain
@@ -72,9 +75,13 @@ def _lines(session: Session) -> list[tuple[int, str]]:
     plain = report(session)
     study = session.study
     lines = [(1, _safe(f"ECG-R1 Studio: {plain['title']}")), (0, f"**{DISCLAIMER}**"), (0, "")]
+    names = ", ".join(_safe(one.name) for one in session.asked.values())
+    lines.append((0, f"- {plain['studio']}; model: {names or 'none has read'}"))
+    for one in session.asked.values():
+        name, told, question = map(_safe, (one.name, one.system, one.question))
+        lines.append((0, f"- {name} was told: {told} And asked: {question}"))
+        lines += [(0, f"- {name}: {_safe(warning)}") for warning in one.warnings]
     lines += [
-        (0, f"- {plain['studio']}; model: {plain['model'] or 'none has read'}"),
-        (0, f"- Question: {QUESTION}"),
         (0, f"- Decoding: {DECODING}"),
         (0, f"- Changed for the models: {', '.join(plain['changed']) or 'nothing'}"),
         (0, ""),
@@ -90,21 +97,22 @@ def _lines(session: Session) -> list[tuple[int, str]]:
         lines += [(0, f"- By published criteria, not a diagnosis: {named}"), (0, "")]
         lines += [(0, told.urgency)]
     lines.append((0, ""))
-    for arm, reading in session.readings.items():
-        lines += _reading_lines(session, arm, reading)
+    for one, title in session.titles().items():
+        lines += _reading_lines(session, one, title)
     return lines
 
 
-def _reading_lines(session: Session, arm: str, reading: Any) -> list[tuple[int, str]]:
-    lines = [(2, f"{NAMES[arm]}, read by {session.model}")]
+def _reading_lines(session: Session, column: str, title: str) -> list[tuple[int, str]]:
+    reading = session.readings[column]
+    lines = [(2, f"{_safe(title)}, read by {_safe(session.reader(column))}")]
     if reading.problem:
         return [*lines, (0, reading.problem), (0, "")]
     state = "" if reading.done else " (stopped)"
     lines += [(0, f"{reading.n_tokens} tokens in {reading.seconds:.1f} s{state}"), (0, "")]
     lines += [(0, _safe(line)) for line in reading.text.splitlines()] + [(0, "")]
-    found = session.audits.get(arm)
+    found = session.audits.get(column)
     if found is not None:
-        lines.append((3, f"Audit of {NAMES[arm].lower()}"))
+        lines.append((3, f"Audit: {_safe(title)}"))
         for one in found.claims:
             sign, name, *_ = MARKS[one.verdict]
             words = _safe(" ".join(one.text.split()))

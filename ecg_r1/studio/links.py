@@ -1,12 +1,16 @@
-"""Share links: an example and its settings in the address, and never anything of a patient."""
+"""Share links: an example or a dialled heart with its settings, never anything of a patient."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from ecg_r1.ecg import LEADS, ECGError
 from ecg_r1.page import PAGE_LAYOUTS
+from ecg_r1.studio.dials import CHOICES, DIALS, START
 from ecg_r1.studio.study import CONTROLS, Change
 
+SIMULATOR = "simulator"  # in place of an example's name
 # Settings that travel, each with its range; whatever else stands in an address is ignored.
 _NUMBERS = {
     "noise_mv": (0.0, 0.5),
@@ -19,21 +23,42 @@ _NUMBERS = {
 }
 
 
-def link_query(file: str, change: Change, control: str) -> str:
-    """The query of a link to a shipped example.
+@dataclass(frozen=True)
+class Linked:
+    """What a link asks for.
 
-    Args:
-        file: The example's file name.
-        change: What was done to it; what stands at its default is left out.
+    Attributes:
+        file: The example's file; None when it names none.
+        dials: The simulator's dials; None when it asks for no simulated heart.
+        change: What is done to the ECG for the models.
         control: One of `CONTROLS`.
+    """
+
+    file: str | None = None
+    dials: Mapping[str, Any] | None = None
+    change: Change = Change()  # noqa: RUF009  frozen
+    control: str = "none"
+
+
+def link_query(linked: Linked) -> str:
+    """The query of a link; what stands at its default is left out.
 
     Example:
-        >>> link_query("A0002.hea", Change(blur=0.5, leads_off=("V1", "V2")), "blank")
+        >>> change = Change(blur=0.5, leads_off=("V1", "V2"))
+        >>> link_query(Linked("A0002.hea", change=change, control="blank"))
         'example=A0002&control=blank&blur=0.5&leads_off=V1-V2'
+        >>> link_query(Linked(dials={**START, "hr_bpm": 90, "territory": "high lateral"}))
+        'example=simulator&hr_bpm=90&territory=high+lateral'
     """
-    plain, query = Change(), {"example": file.rsplit(".", 1)[0]}
-    if control != "none":
-        query["control"] = control
+    name = SIMULATOR if linked.file is None else linked.file.rsplit(".", 1)[0]
+    plain, change = Change(), linked.change
+    query = {"example": name} | {
+        dial: value if dial in CHOICES else f"{value:g}"
+        for dial, value in (linked.dials or {}).items()
+        if value != START[dial]
+    }
+    if linked.control != "none":
+        query["control"] = linked.control
     for name in _NUMBERS:
         if (value := getattr(change, name)) != getattr(plain, name):
             query[name] = f"{value:g}"
@@ -45,19 +70,19 @@ def link_query(file: str, change: Change, control: str) -> str:
     return urlencode(query)
 
 
-def from_query(
-    query: Mapping[str, str], files: Sequence[str]
-) -> tuple[str | None, Change, str]:
-    """What a link asks for: the example's file (None when it names none), change and control.
+def from_query(query: Mapping[str, str], files: Sequence[str]) -> Linked:
+    """What a link asks for.
 
     Raises:
         ECGError: A setting is no number, out of range or unknown; quotes it.
     """
     named = query.get("example")
     file = next((one for one in files if one.rsplit(".", 1)[0] == named), None)
-    if named is not None and file is None:
+    if named not in (None, SIMULATOR) and file is None:
         raise ECGError(f"the link names example {named[:40]!r}, which is not shipped here")
-    said = {name: _number(name, query[name]) for name in _NUMBERS if name in query}
+    said = {
+        name: _number(name, query[name], *_NUMBERS[name]) for name in _NUMBERS if name in query
+    }
     control = _one_of("control", query.get("control", "none"), CONTROLS)
     layout = _one_of("layout", query.get("layout", ""), ("", *PAGE_LAYOUTS))
     hide = _one_of("hide", query.get("hide", ""), ("", "signal", "image"))
@@ -66,7 +91,22 @@ def from_query(
         for lead in query.get("leads_off", "").split("-")
         if lead
     )
-    return file, Change(leads_off=off, hide=hide, layout=layout, **said), control
+    dials = _dials(query) if named == SIMULATOR else None
+    return Linked(file, dials, Change(leads_off=off, hide=hide, layout=layout, **said), control)
+
+
+def _dials(query: Mapping[str, str]) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        name: _number(name, query[name], dial.low, dial.high)
+        for name, dial in DIALS.items()
+        if name in query
+    }
+    said |= {
+        name: _one_of(name, query[name], choices)
+        for name, choices in CHOICES.items()
+        if name in query
+    }
+    return {**START, **said}
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
@@ -76,8 +116,7 @@ def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
     return value
 
 
-def _number(name: str, text: str) -> float:
-    low, high = _NUMBERS[name]
+def _number(name: str, text: str, low: float, high: float) -> float:
     try:
         value = float(text)
     except ValueError:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ecg_r1.auditing import MARKS, Audit, AuditedClaim
@@ -206,9 +207,9 @@ def claimed(one: AuditedClaim) -> str:
 def windows(one: AuditedClaim, measured: "Measurements") -> list[tuple[int, float, float]]:
     """Panels of the trace, counted from 1, with the seconds of each in which a claim shows.
 
-    A claim's own time lies in one beat, but each panel shows other beats: the stretch is moved
-    by whole beats until it lies within the panel. A claim without leads stands in the rhythm
-    strip; a lead without a time is marked as a whole.
+    A claim's own time lies in one beat; it is marked at every beat of that beat's class which
+    the panel shows whole. A claim without leads stands in the rhythm strip; a lead without a
+    time, or without a whole beat, is marked as a whole.
     """
     segments = page_segments()
     leads = one.leads or (("II",) if one.time_s else ())
@@ -217,22 +218,33 @@ def windows(one: AuditedClaim, measured: "Measurements") -> list[tuple[int, floa
         is_strip = panel == len(segments)
         if segment.lead not in leads or is_strip != (not one.leads):
             continue
-        start, end = segment.start_s, segment.end_s
-        if one.time_s is not None:
-            start, end = _moved(one.time_s, measured.rpeaks / FS, start, end)
-        found.append((panel, round(start, 3), round(end, 3)))
+        low, high = segment.start_s, segment.end_s
+        inside = [
+            (start, end)
+            for start, end in ([] if one.time_s is None else _repeats(one.time_s, measured))
+            if low <= start and end <= high
+        ]
+        found += [
+            (panel, round(start, 3), round(end, 3)) for start, end in inside or [(low, high)]
+        ]
     return found
 
 
-def _moved(
-    time_s: tuple[float, float], beats_s: Sequence[float], low: float, high: float
-) -> tuple[float, float]:
-    """The stretch by whole beats into a panel; the whole panel where it fits nowhere."""
-    if not len(beats_s):
-        return low, high
-    own = min(beats_s, key=lambda beat: abs(beat - sum(time_s) / 2))
-    for beat in beats_s:
-        start, end = time_s[0] + beat - own, time_s[1] + beat - own
-        if low <= start and end <= high:
-            return float(start), float(end)
-    return low, high
+def _repeats(
+    time_s: tuple[float, float], measured: "Measurements"
+) -> list[tuple[float, float]]:
+    """A stretch of one beat at every beat of its class; an RR interval at every other one."""
+    beats = [float(beat) / FS for beat in measured.rpeaks]
+    if not beats:
+        return []
+    for before, after in pairwise(beats):
+        if max(abs(time_s[0] - before), abs(time_s[1] - after)) <= 1 / FS:
+            return list(pairwise(beats))
+    middle = (time_s[0] + time_s[1]) / 2
+    own = min(range(len(beats)), key=lambda place: abs(beats[place] - middle))
+    kinds = measured.beat_class
+    return [
+        (time_s[0] + beat - beats[own], time_s[1] + beat - beats[own])
+        for place, beat in enumerate(beats)
+        if len(kinds) != len(beats) or kinds[place] == kinds[own]
+    ]

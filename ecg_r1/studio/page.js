@@ -1,4 +1,5 @@
-// A click on a claim: its stretch on the trace, and the measured value beside the claimed one.
+// A click on a claim: its stretches on the trace, and the measured value beside the claimed one.
+// A click on the page: the same over the whole screen.
 (() => {
   let opened = null;
   let shown = [];
@@ -104,6 +105,7 @@
   document.addEventListener("click", (event) => {
     const claim = event.target.closest?.("button.claim");
     if (claim) open(claim);
+    event.target.closest?.(".seen button")?.querySelector("img").requestFullscreen();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && opened) close();

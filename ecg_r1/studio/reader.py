@@ -1,97 +1,52 @@
 """The handlers of the page: each translates between components and the package, and no more."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from PIL import Image
 
 from ecg_r1 import display
 from ecg_r1.ecg import ECGError
-from ecg_r1.inputs import Case, inspect_upload, open_case, open_table
+from ecg_r1.inputs import inspect_upload, open_case
 from ecg_r1.plots import plot_ecg
 from ecg_r1.shipped import shipped
-from ecg_r1.studio import exports, guess, links
+from ecg_r1.studio import exports, guess, links, views
 from ecg_r1.studio.agreement import agreement, agreement_html
-from ecg_r1.studio.dials import dialled, simulated
+from ecg_r1.studio.dials import START, simulated
+from ecg_r1.studio.embed import downloads_html, picture_html
 from ecg_r1.studio.marked import audited_html
-from ecg_r1.studio.recorded import Before
+from ecg_r1.studio.models import Job, Models
+from ecg_r1.studio.own import UNKNOWN, lacks_words, open_own, refusal, stated
+from ecg_r1.studio.recorded import Asked, Before
 from ecg_r1.studio.study import (
+    ARMS,
     Change,
     Session,
     Study,
     altered,
     altered_page,
+    column,
     control_of,
     damaged,
+    place_of,
     study,
 )
+from ecg_r1.studio.tempfiles import Passing
 
 if TYPE_CHECKING:
-    from ecg_r1.loading import LoadedModel
     from ecg_r1.reading import Reading
-    from ecg_r1.studio.views import (
-        Actions,
-        Column,
-        DialTab,
-        ExampleTab,
-        GuessTab,
-        OwnTab,
-        PlayTab,
-        Takeaway,
-        Views,
-    )
 
-ARMS = tuple(display.ARM_NAMES)
-UNKNOWN = "?"  # in the field of leads: a channel whose name says nothing
 TRACE_PX = 480  # low enough for the readings to begin on the first screen
+PAGE_WORDS = "The twelve leads drawn on ECG paper, as the model sees them"
 
 Update = dict[Any, Any]  # component to its new value, as Gradio takes it from a handler
 Values = dict[Any, Any]  # component to its value, as Gradio gives it to a handler
-
-
-def stated(fs: str = "", units: str = "", leads: str = "") -> dict[str, Any]:
-    """What a visitor wrote into the fields, as `open_case` takes it; empty is unsaid.
-
-    Raises:
-        ECGError: The sampling rate is no number, or a channel's lead is still unsaid.
-    """
-    try:
-        rate = float(fs) if fs.strip() else None
-    except ValueError as error:
-        raise ECGError(f"sampling rate {fs!r} is no number; write it in Hz, as 500") from error
-    names = [name.strip() for name in leads.split(",") if name.strip()]
-    if UNKNOWN in names:
-        which = ", ".join(str(n) for n, name in enumerate(names, 1) if name == UNKNOWN)
-        raise ECGError(
-            f'say which lead channel {which} is: replace each "{UNKNOWN}" by I, aVR, V1 ... or '
-            'by "-" to leave the channel out'
-        )
-    return {"fs": rate, "units": units or None, "leads": names or None}
-
-
-def open_own(files: list[str] | None, pasted: str, said: dict[str, Any]) -> tuple[Case, str]:
-    """An uploaded ECG or a pasted table, and what to call it.
-
-    Raises:
-        ECGError: Nothing was given, too much, or it cannot be read.
-    """
-    if files:
-        paths = [Path(file) for file in files]
-        return open_case(paths, **said), " + ".join(path.name for path in paths)
-    if not pasted.strip():
-        raise ECGError("nothing to read: choose a file or paste a table")
-    return Case(ecg=open_table(pasted, **said)), "Pasted table"
-
-
-def refusal(error: ECGError) -> gr.Error:
-    """The package's own words, as the page shows them."""
-    return gr.Error(escape(str(error)), print_exception=False)
 
 
 @dataclass(frozen=True)
@@ -99,80 +54,111 @@ class Page:
     """All groups of components."""
 
     session: gr.State
-    example: "ExampleTab"
-    own: "OwnTab"
-    play: "PlayTab"
-    dials: "DialTab"
-    guess: "GuessTab"
-    actions: "Actions"
-    views: "Views"
-    columns: dict[str, "Column"]
-    takeaway: "Takeaway"
+    example: views.ExampleTab
+    own: views.OwnTab
+    play: views.PlayTab
+    dials: views.DialTab
+    guess: views.GuessTab
+    actions: views.Actions
+    views: views.Views
+    columns: dict[str, views.Column]
+    takeaway: views.Takeaway
 
 
 @dataclass(frozen=True)
 class Reader:
-    """The handlers around one model.
+    """The handlers around the models.
 
     Attributes:
-        load: Gives the model; called when the first reading begins.
+        models: The models; each is loaded when its first reading begins.
         examples: The shipped ECGs by title.
         at: The page's components.
+        uploads: Files that arrived and that a handler has yet to open.
+        waiting: Visitor to the files in the field.
         running: Visitor to the signal that ends the reading.
-        read_before: Example file to finished readings of it, recorded or made since the start,
-            for whoever opens the page: an untouched example reads the same for all.
+        read_before: Model's name and example's file to finished readings, recorded or made
+            since the start, for whoever opens the page: an untouched example reads the same
+            for all.
     """
 
-    load: Callable[[], "LoadedModel"]
+    models: Models
     examples: dict[str, dict[str, Any]]
     at: Page
+    uploads: Passing
+    waiting: dict[str | None, list[str]] = field(default_factory=dict)
     running: dict[str | None, Event] = field(default_factory=dict)
-    read_before: dict[str, Before] = field(default_factory=dict)
+    read_before: dict[tuple[str, str], Before] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ what to read
 
     def open_page(self, values: Values, request: gr.Request) -> Iterator[Update]:
-        """The first view: the example and settings of the link, or the first example."""
+        """The first view: what the link asks for, or the first example."""
         files = {one["file"]: title for title, one in self.examples.items()}
         try:
-            file, change, control = links.from_query(dict(request.query_params), list(files))
+            linked = links.from_query(dict(request.query_params), list(files))
         except ECGError as error:
             gr.Warning(escape(str(error)))
-            file, change, control = None, Change(), "none"
-        title = files[file] if file else values[self.at.example.example]
+            linked = links.Linked()
+        title = files[linked.file] if linked.file else values[self.at.example.example]
+        dials = linked.dials
         yield {
             self.at.example.example: title,
-            self.at.actions.control: control,
-            **self._dialled_back(change),
+            self.at.actions.control: linked.control,
+            **self._turned_to(linked.change),
+            **self._dialled_to(START if dials is None else dials),
         }
         session = values[self.at.session]
-        session.change, session.control = change, control
-        yield from self._guarded(lambda: self._example(title), session, request, reuse=True)
+        session.change, session.control_kind = linked.change, linked.control
+        yield from self._guarded(
+            lambda: self._example(title) if dials is None else simulated(dials),
+            session,
+            request,
+            reuse=True,
+        )
 
     def read_example(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read the chosen shipped ECG."""
         title = values[self.at.example.example]
         yield from self._asked(lambda: self._example(title), values, request)
 
-    def read_own(self, values: Values, request: gr.Request) -> Iterator[Update]:
-        """Read the uploaded or pasted ECG."""
-        own = self.at.own
+    def open_own(self, values: Values, request: gr.Request) -> Iterator[Update]:
+        """Open the uploaded or pasted ECG and remove its files, before any wait for a model.
 
-        def opened() -> Study:
+        Files that only lack some words of their owner stay for those.
+        """
+        own, session = self.at.own, values[self.at.session]
+        files = values[own.files] or []
+        try:
             said = stated(values[own.fs], values[own.units], values[own.leads])
-            case, title = open_own(values[own.files], values[own.pasted], said)
-            return study(case, title)
+            case, title = open_own(files, values[own.pasted], said)
+            session.opened = study(case, title)
+        except ECGError as error:
+            kept = files if lacks_words(files) else None
+            if kept is None:
+                self._forget(request, files)
+            yield {own.found: display.status_html("none", str(error)), own.files: kept}
+            raise refusal(error) from error
+        self._forget(request, files)
+        removed = display.status_html("done", f"{title} is open; nothing of it is on disk.")
+        yield {own.found: removed, own.files: None}
 
-        yield from self._asked(opened, values, request)
+    def read_own(self, values: Values, request: gr.Request) -> Iterator[Update]:
+        """Read what `open_own` opened."""
+        session = values[self.at.session]
+        opened, session.opened = session.opened, None
+        yield from self._asked(lambda: opened, values, request)
 
-    def inspect(self, files: list[str] | None) -> Update:
+    def inspect(self, files: list[str] | None, request: gr.Request) -> Update:
         """What an upload says of itself, and what its owner has to say for it.
 
         Leads that the file names stand in the field already, a question mark for each other.
         """
-        own = self.at.own
+        own, visitor = self.at.own, request.session_hash
+        gone = [one for one in self.waiting.pop(visitor, []) if one not in (files or [])]
+        self.uploads.release(gone)
         if not files:
             return {own.found: "", own.leads: ""}
+        self.waiting[visitor] = list(files)
         try:
             upload = inspect_upload([Path(file) for file in files])
         except ECGError as error:
@@ -181,16 +167,21 @@ class Reader:
         asked = ",".join(leads) if UNKNOWN in leads else ""
         return {own.found: display.upload_html(upload), own.leads: asked}
 
+    def leave(self, request: gr.Request) -> None:
+        """A visitor has closed the page: what was not read goes, and what runs ends."""
+        self._forget(request)
+        self.stop(request)
+
+    def _forget(self, request: gr.Request, files: list[str] | None = None) -> None:
+        """Let go of a visitor's files: those in the field, else those given."""
+        self.uploads.release(self.waiting.pop(request.session_hash, None) or files or [])
+
     def read_simulated(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read a heart as dialled."""
-        *dials, seed = [values[one] for one in self.at.dials.all()]
-        names = [one.name for one in fields(self.at.dials)]
-
-        def made() -> Study:
-            spec = dialled(**dict(zip(names, dials, strict=False)))
-            return simulated(spec, int(seed or 0))
-
-        yield from self._asked(made, values, request)
+        turned = {
+            one.name: values[getattr(self.at.dials, one.name)] for one in fields(self.at.dials)
+        }
+        yield from self._asked(lambda: simulated(turned), values, request)
 
     def read_again(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read what is on the screen once more, with the changes and control as set."""
@@ -205,12 +196,15 @@ class Reader:
 
     def undo(self) -> Update:
         """All changes back to none."""
-        return self._dialled_back(Change())
+        return self._turned_to(Change())
 
-    def _dialled_back(self, change: Change) -> Update:
+    def _turned_to(self, change: Change) -> Update:
         values = [getattr(change, one.name) for one in fields(change)]
         values = [list(one) if isinstance(one, tuple) else one for one in values]
         return dict(zip(self.at.play.all(), values, strict=True))
+
+    def _dialled_to(self, dials: Mapping[str, Any]) -> Update:
+        return {getattr(self.at.dials, name): value for name, value in dials.items()}
 
     def _example(self, title: str) -> Study:
         example = self.examples[title]
@@ -224,7 +218,7 @@ class Reader:
         session = values[self.at.session]
         changed = [values[one] for one in self.at.play.all()]
         session.change = Change(tuple(changed[0]), *changed[1:])
-        session.control = values[self.at.actions.control]
+        session.control_kind = values[self.at.actions.control]
         yield from self._guarded(opened, session, request)
 
     def _guarded(
@@ -244,125 +238,177 @@ class Reader:
             yield from self._stream(session, stop, reuse=reuse)
             yield {button: gr.Button(interactive=False)}
         except ECGError as error:
-            told = display.status_html("none", f"no reading: {error}")
-            ended = {column.status: told for column in self.at.columns.values()}
-            yield ended | {button: gr.Button(interactive=False)}
+            yield self._ended(str(error))
             raise refusal(error) from error
+        except gr.Error as error:  # ZeroGPU's own: no GPU, or the visitor's minutes are spent
+            yield self._ended(error.message)
+            raise
         finally:
             if self.running.get(visitor) is stop:
                 del self.running[visitor]
 
+    def _ended(self, why: str) -> Update:
+        told = display.status_html("none", f"no reading: {why}")
+        ended = {each.status: told for each in self.at.columns.values()}
+        return ended | {self.at.actions.stop: gr.Button(interactive=False)}
+
     def _show(self, session: Session) -> Update:
         """The ECG and what was measured, before any model."""
-        views, here = self.at.views, session.study
+        at, here = self.at.views, session.study
+        session.control = control_of(here, session.control_kind, list(self.examples.values()))
         changed = session.change.words()
         note = f'<p class="note">For the models: {escape(", ".join(changed))}.</p>'
         update: Update = {
-            views.title: f"<h2>{escape(here.title)}</h2>{note if changed else ''}",
-            views.known: display.known_html(here.known),
-            views.reveal: gr.Accordion(open=False),
-            views.trace: None,
-            views.page: here.image,
-            views.agreement: "",
-            views.measured: "<p>A picture carries no signal, so nothing is measured here.</p>",
+            at.title: f"<h2>{escape(here.title)}</h2>{note if changed else ''}",
+            at.known: display.known_html(here.known),
+            at.reveal: gr.Accordion(open=False),
+            at.trace: None,
+            at.page: "" if here.image is None else picture_html({"": here.image}, PAGE_WORDS),
+            at.agreement: "",
+            at.asked: "",
+            at.warned: "",
+            at.measured: "<p>A picture carries no signal, so nothing is measured here.</p>",
         }
-        for arm, column in self.at.columns.items():
+        for name, each in self.at.columns.items():
             waiting = display.status_html("waiting", "waiting for the model")
-            update |= {column.status: waiting, column.reading: "", column.raw: ""}
-            if arm == "control":
-                update[column.box] = gr.Column(visible=session.control != "none")
+            update |= {each.status: waiting, each.reading: "", each.raw: ""}
+            if place_of(name)[1] == "control":
+                update[each.box] = gr.Column(visible=session.control is not None)
+                if session.control is not None:
+                    words = f"shown {session.control.words} in place of this ECG"
+                    update[each.shown] = views.shown_html(words)
         if here.ecg is not None:
             seen = altered(here.ecg, session.change)
             figure = plot_ecg(seen, here.measured).update_layout(height=TRACE_PX)
-            update[views.trace] = figure
-            update[views.measured] = display.measured_html(here.ecg, here.measured, here.found)
+            update[at.trace] = figure
+            update[at.measured] = display.measured_html(here.ecg, here.measured, here.found)
         return update
 
     def _stream(self, session: Session, stop: Event, *, reuse: bool) -> Iterator[Update]:
-        from ecg_r1.reading import Reading, stream  # brings torch: the trace comes first
-
-        here, change = session.study, session.change
-        file = (here.known or {}).get("file")
-        is_plain = bool(file) and change == Change() and session.control == "none"
-        if reuse and is_plain and file in self.read_before:
-            yield self._recall(session, self.read_before[file])
+        """What the models write, one after the other; what is known already comes first."""
+        is_plain = session.change == Change() and session.control is None
+        file = (session.study.known or {}).get("file") if is_plain else None
+        known = self._recall(session, file) if reuse and file else set()
+        places = [place for place in range(len(self.models.names)) if place not in known]
+        jobs = [self._job(session, place) for place in places]
+        yield self._seen(session) | self._fill_all(session, stopped=False)
+        if not jobs:
             return
-        model = self.load()
-        session.model = model.name
-        ecg = None if here.ecg is None else altered(here.ecg, change)
-        page = damaged(here.image, change) if ecg is None else None
-        page = page or altered_page(ecg, change, model.page)
-        yield {self.at.views.page: None if change.hide == "image" else page}
-        arms = ARMS
-        if change.hide == "image":
-            arms = ("signal",)
-            hidden = Reading("", done=True, problem="No reading: the image was hidden.")
-            session.readings = {
-                arm: replace(hidden, arm=arm) for arm in ARMS if arm not in arms
-            }
-        given = {
-            "ecg": None if change.hide == "signal" else ecg,
-            "image": page,
-            "control": control_of(here, session.control, list(self.examples.values())),
-        }
-        with closing(stream(model=model, arms=arms, **given)) as snapshots:
-            for readings in snapshots:
+        with closing(self.models.stream(jobs)) as snapshots:
+            for place, readings in snapshots:
                 stopped = stop.is_set()  # asked once, so that the page is told before the end
-                session.readings = session.readings | readings
+                session.readings |= {column(place, arm): one for arm, one in readings.items()}
                 # Gradio takes an empty update for a value; the last snapshot may tell no news.
                 if update := self._fill_all(session, stopped=stopped):
                     yield update
                 if stopped:
                     return
-        if is_plain:
-            before = Before(model.name, model.page, dict(session.readings))
-            self.read_before[file] = before
+        for place in places if file else ():
+            arms = {arm: asdict(session.readings[column(place, arm)]) for arm in ARMS}
+            key = (self.models.names[place], file)
+            self.read_before[key] = Before(session.asked[place], arms)
 
-    def _recall(self, session: Session, before: Before) -> Update:
-        """Readings that were made before, with the page that they were made of."""
-        session.model, session.readings = before.model, dict(before.readings)
-        page = altered_page(session.study.ecg, session.change, before.page)
-        return {self.at.views.page: page} | self._fill_all(session, stopped=False)
+    def _recall(self, session: Session, file: str) -> set[int]:
+        """Take the readings that were made before; the places of their models."""
+        known = set()
+        for place, name in enumerate(self.models.names):
+            if before := self.read_before.get((name, file)):
+                known.add(place)
+                session.asked[place] = before.asked
+                for arm, reading in before.readings().items():
+                    session.readings[column(place, arm)] = reading
+        return known
+
+    def _job(self, session: Session, place: int) -> Job:
+        """What one model reads; arms without their input are told of at once."""
+        from ecg_r1.reading import Reading  # brings torch: the trace comes first
+
+        here, change = session.study, session.change
+        session.asked[place] = asked = Asked.of(self.models.get(place))
+        ecg = None if here.ecg is None else altered(here.ecg, change)
+        arms, image = ARMS, None
+        if change.hide == "image":
+            arms = ("signal",)
+            for arm in set(ARMS) - set(arms):
+                hidden = Reading(arm, done=True, problem="No reading: the image was hidden.")
+                session.readings[column(place, arm)] = hidden
+        else:
+            image = self._page(session, asked)
+        shown = None if change.hide == "signal" else ecg
+        control = None if session.control is None else session.control.ecg
+        return Job(place, arms, ecg=shown, image=image, control=control)
+
+    @staticmethod
+    def _page(session: Session, asked: Asked) -> Image.Image:
+        here, change = session.study, session.change
+        if here.ecg is None:
+            return damaged(here.image, change)
+        return altered_page(altered(here.ecg, change), change, dict(asked.page))
+
+    def _seen(self, session: Session) -> Update:
+        """The pages as the models see them, and their prompts."""
+        at = self.at.views
+        if session.change.hide == "image":
+            pages = "<p>The image is hidden from every arm.</p>"
+        else:
+            distinct = {str(one.page): one for one in session.asked.values()}
+            named = len(distinct) > 1
+            pictures = {
+                one.name if named else "": self._page(session, one) for one in distinct.values()
+            }
+            pages = picture_html(pictures, PAGE_WORDS)
+        asked = list(session.asked.values())
+        return {
+            at.page: pages,
+            at.asked: views.asked_html(asked),
+            at.warned: views.warned_html(asked),
+        }
 
     def _fill_all(self, session: Session, *, stopped: bool) -> Update:
         update: Update = {}
         newly = False
-        for arm, reading in session.readings.items():
-            newly |= reading.done and arm not in session.audits
-            update |= self._fill(session, arm, reading, stopped=stopped)
+        for name, reading in session.readings.items():
+            newly |= reading.done and name not in session.audits
+            update |= self._fill(session, name, reading, stopped=stopped)
+        if stopped:
+            never = display.status_html("stopped", "stopped before it began")
+            begun = session.readings
+            update |= {at.status: never for n, at in self.at.columns.items() if n not in begun}
         if newly:
             rows = agreement(session.study, session.readings, session.audits)
-            update[self.at.views.agreement] = agreement_html(rows, exports.NAMES)
+            update[self.at.views.agreement] = agreement_html(rows, session.titles())
         return update
 
-    def _fill(self, session: Session, arm: str, reading: "Reading", *, stopped: bool) -> Update:
-        column = self.at.columns[arm]
+    def _fill(
+        self, session: Session, name: str, reading: "Reading", *, stopped: bool
+    ) -> Update:
+        at = self.at.columns[name]
         cut = stopped and not reading.done
-        if arm in session.audits:
+        if name in session.audits:
             return {}  # told already
-        found = session.finish(arm)
+        found = session.finish(name)
         return {
-            column.status: (
+            at.status: (
                 display.status_html("stopped", f"stopped after {reading.n_tokens} tokens")
                 if cut
                 else display.reading_status(reading)
             ),
-            column.reading: audited_html(reading, found, session.study.measured),
-            column.raw: reading.text,
+            at.reading: audited_html(reading, found, session.study.measured),
+            at.raw: reading.text,
         }
 
     # ------------------------------------------------------------------ guess, take away
 
     def hide_answers(self) -> Update:
         """Leave the trace alone on the screen."""
-        views = self.at.views
-        hidden = dict.fromkeys((views.answers, views.values), gr.Column(visible=False))
+        at = self.at.views
+        hidden = dict.fromkeys((at.answers, at.values), gr.Column(visible=False))
         note = '<p role="status">Answers are hidden. The trace is below.</p>'
-        return hidden | {views.feedback: note}
+        return hidden | {at.feedback: note}
 
     def compare(self, values: Values) -> Update:
         """Feedback on a guess, and the answers again."""
-        views, session = self.at.views, values[self.at.session]
+        at, session = self.at.views, values[self.at.session]
         if session.study is None:
             raise gr.Error("Choose an ECG first.", print_exception=False)
         *fields_, named = [values[one] for one in self.at.guess.all()]
@@ -373,40 +419,43 @@ class Reader:
         told = guess.compare(guessed, session.study)
         rows = agreement(session.study, session.readings, session.audits)
         return {
-            views.answers: gr.Column(visible=True),
-            views.values: gr.Column(visible=True),
-            views.feedback: guess.feedback_html(told, rows, exports.NAMES),
+            at.answers: gr.Column(visible=True),
+            at.values: gr.Column(visible=True),
+            at.feedback: guess.feedback_html(told, rows, session.titles()),
         }
 
-    def prepare(self, values: Values) -> Update:
-        """The three files, in Gradio's own folder, which is swept."""
-        session, take = values[self.at.session], self.at.takeaway
-        made: Mapping[Any, tuple[str, bytes]]
+    def prepare(self, values: Values) -> str:
+        """The three files, inside links."""
+        session = values[self.at.session]
         try:
-            made = {
-                take.json: ("json", exports.to_json(session).encode()),
-                take.markdown: ("md", exports.to_markdown(session).encode()),
-                take.pdf: ("pdf", exports.to_pdf(session)),
-            }
+            return downloads_html(
+                {
+                    "JSON": (
+                        "ecg-r1-report.json",
+                        "application/json",
+                        exports.to_json(session).encode(),
+                    ),
+                    "Markdown": (
+                        "ecg-r1-report.md",
+                        "text/markdown",
+                        exports.to_markdown(session).encode(),
+                    ),
+                    "PDF": ("ecg-r1-report.pdf", "application/pdf", exports.to_pdf(session)),
+                }
+            )
         except ECGError as error:
             raise refusal(error) from error
-        update: Update = {}
-        for button, (suffix, content) in made.items():
-            with tempfile.TemporaryDirectory(prefix="ecg-r1-") as folder:
-                file = Path(folder) / f"ecg-r1-report.{suffix}"
-                file.write_bytes(content)
-                # Gradio takes its own copy, so that ours can go at once.
-                kept = gr.processing_utils.save_file_to_cache(file, button.GRADIO_CACHE)
-            update[button] = gr.DownloadButton(value=kept, interactive=True)
-        return update
 
     def share(self, values: Values) -> str:
-        """The query of a link; only shipped examples have one."""
+        """The query of a link; only shipped examples and simulated hearts have one."""
         session = values[self.at.session]
         here = session.study
-        if here is None or not (here.known or {}).get("file"):
+        file = None if here is None else (here.known or {}).get("file") or None
+        if here is None or (file is None and here.dials is None):
             raise gr.Error(
-                "Only shipped examples can be linked to: an address never carries an ECG.",
+                "Only shipped examples and simulated hearts can be linked to: an address never "
+                "carries an ECG.",
                 print_exception=False,
             )
-        return links.link_query(here.known["file"], session.change, session.control)
+        linked = links.Linked(file, here.dials, session.change, session.control_kind)
+        return links.link_query(linked)

@@ -1,11 +1,12 @@
 """Readings of the shipped examples, made once by a command, so that the first view needs none.
 
-They are shown only while the weights and the example are those they were made with. What this
-leaves out: changed examples, uploads and other models, which are always read anew.
+They are shown only while the model and the example are those they were made with; a test reads
+one of them anew. What this leaves out: changed examples, uploads and other models, which are
+always read anew.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,20 +20,57 @@ if TYPE_CHECKING:
     from ecg_r1.loading import LoadedModel
     from ecg_r1.reading import Reading
 
+# In the model's folder, and without a say in what it reads.
+NOT_THE_MODEL = ("README.md", "run.json")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who read, and what it was asked.
+
+    Attributes:
+        name: Of the model.
+        system: Its system prompt.
+        question: Its question.
+        page: Arguments of `draw_page` for the page it saw.
+        warnings: What a reader of its readings must know.
+    """
+
+    name: str
+    system: str
+    question: str
+    page: Mapping[str, Any]
+    warnings: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, model: "LoadedModel") -> "Asked":
+        """The same of a loaded model."""
+        prompt = model.processor.prompt
+        return cls(model.name, prompt.system, prompt.question, dict(model.page), model.warnings)
+
 
 @dataclass(frozen=True)
 class Before:
     """Finished readings of one untouched example.
 
     Attributes:
-        model: Name of the model that read.
-        page: Arguments of `draw_page` for the page it saw.
-        readings: Arm to its reading.
+        asked: Who read.
+        arms: Arm to its reading as plain Python: a `Reading` needs torch, and looking this up
+            must not wait for it.
     """
 
-    model: str
-    page: dict[str, Any]
-    readings: dict[str, "Reading"]
+    asked: Asked
+    arms: Mapping[str, Mapping[str, Any]]
+
+    def readings(self) -> "dict[str, Reading]":
+        """Arm to its reading."""
+        from ecg_r1.reading import Reading
+
+        # JSON has only texts as keys; steps have numbers.
+        return {
+            arm: Reading(**{**one, "steps": {int(n): t for n, t in one["steps"].items()}})
+            for arm, one in self.arms.items()
+        }
 
 
 def fingerprint(*files: Path) -> str:
@@ -43,14 +81,19 @@ def fingerprint(*files: Path) -> str:
     return digest.hexdigest()
 
 
-def weights_fingerprint() -> str:
-    """Of the shipped model's weights."""
-    return fingerprint(*shipped("nano").glob("*.safetensors"))
+def model_fingerprint() -> str:
+    """Of the shipped model: weights, sizes, tokens, prompt."""
+    files = [file for file in shipped("nano").glob("*.*") if file.name not in NOT_THE_MODEL]
+    return fingerprint(*files)
 
 
-def _example_fingerprint(file: str) -> str:
-    folder, stem = shipped("ecgs"), Path(file).stem
-    return fingerprint(*folder.glob(f"{stem}.*"))
+def example_fingerprint(file: str) -> str:
+    """Of an example's files.
+
+    Args:
+        file: Its name in `assets/ecgs`.
+    """
+    return fingerprint(*shipped("ecgs").glob(f"{Path(file).stem}.*"))
 
 
 def record_examples(
@@ -61,7 +104,7 @@ def record_examples(
     Args:
         model: The shipped model.
         examples: Entries of `examples.json`.
-        out: The file to write.
+        out: The file to write; it is written whole, once all have been read.
 
     Yields:
         A line for each example, to be shown.
@@ -74,14 +117,13 @@ def record_examples(
         case = open_case([shipped(f"ecgs/{file}")])
         found = interpret(ecg=case.ecg, image=case.image, model=model)
         arms = {arm: asdict(one) for arm, one in found.items()}
-        read[file] = {"sha256": _example_fingerprint(file), "arms": arms}
+        read[file] = {"sha256": example_fingerprint(file), "arms": arms}
         yield f"{file}: {', '.join(f'{a} {one.n_tokens} tokens' for a, one in found.items())}"
     made = {
         "made_by": "python app.py --record",
         "version": __version__,
-        "model": model.name,
-        "page": dict(model.page),
-        "weights_sha256": weights_fingerprint(),
+        "model_sha256": model_fingerprint(),
+        "asked": asdict(Asked.of(model)),
         "examples": read,
     }
     out.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
@@ -93,21 +135,14 @@ def recorded(path: Path) -> dict[str, Before]:
     Args:
         path: What `record_examples` wrote.
     """
-    from ecg_r1.reading import Reading
-
     if not path.is_file():
         return {}
     made = json.loads(path.read_text(encoding="utf-8"))
-    if made["weights_sha256"] != weights_fingerprint():
+    if made["model_sha256"] != model_fingerprint():
         return {}
-    found = {}
-    for file, one in made["examples"].items():
-        if one["sha256"] != _example_fingerprint(file):
-            continue
-        # JSON has only texts as keys; steps have numbers.
-        steps = {a: {int(k): v for k, v in r["steps"].items()} for a, r in one["arms"].items()}
-        readings = {
-            arm: Reading(**plain | {"steps": steps[arm]}) for arm, plain in one["arms"].items()
-        }
-        found[file] = Before(made["model"], made["page"], readings)
-    return found
+    asked = Asked(**made["asked"])
+    return {
+        file: Before(asked, one["arms"])
+        for file, one in made["examples"].items()
+        if one["sha256"] == example_fingerprint(file)
+    }

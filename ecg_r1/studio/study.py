@@ -1,5 +1,6 @@
 """What a visitor looks at: a record or a page, measured, and what was changed of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from PIL import Image
 from ecg_r1.auditing import Audit, audit
 from ecg_r1.augment import Scan, apply_scan
 from ecg_r1.claims.facts import Facts
+from ecg_r1.display import ARM_NAMES
 from ecg_r1.ecg import ECG, FS, LEADS, ECGError
 from ecg_r1.inputs import Case, open_case
 from ecg_r1.measurement import Measurements, measure
@@ -18,7 +20,10 @@ from ecg_r1.shipped import shipped
 
 if TYPE_CHECKING:
     from ecg_r1.reading import Reading
+    from ecg_r1.studio.recorded import Asked
 
+ARMS = tuple(ARM_NAMES)
+NAMES = {**ARM_NAMES, "control": "Control"}
 CONTROLS = ("none", "blank", "other")
 GRAIN = 255 / 12  # grey levels of noise on the page at dial 1: ours
 
@@ -35,6 +40,7 @@ class Study:
         found: What the protocol says of it.
         facts: What claims are checked against.
         known: The example's entry, with the label of its source; None for other records.
+        dials: The simulator's, for a simulated record.
     """
 
     title: str
@@ -44,9 +50,15 @@ class Study:
     found: Findings | None = None
     facts: Facts | None = None
     known: dict[str, Any] | None = None
+    dials: Mapping[str, Any] | None = None
 
 
-def study(case: Case, title: str, known: dict[str, Any] | None = None) -> Study:
+def study(
+    case: Case,
+    title: str,
+    known: dict[str, Any] | None = None,
+    dials: Mapping[str, Any] | None = None,
+) -> Study:
     """Measure a case and judge it."""
     ecg = case.ecg
     if ecg is None:
@@ -57,7 +69,7 @@ def study(case: Case, title: str, known: dict[str, Any] | None = None) -> Study:
         measured, age_years=person[0], sex=person[1], calibrated=ecg.calibrated
     )
     facts = Facts.of(measured, found, calibrated=ecg.calibrated, person=person)
-    return Study(title, ecg, None, measured, found, facts, known)
+    return Study(title, ecg, None, measured, found, facts, known, dials)
 
 
 @dataclass(frozen=True)
@@ -156,8 +168,23 @@ def damaged(image: Image.Image, change: Change) -> Image.Image:
     return apply_scan(image.convert("RGB"), scan, np.random.default_rng(0))
 
 
-def control_of(study: Study, kind: str, examples: list[dict[str, Any]]) -> ECG | None:
-    """What the control arm reads: nothing on it, or another patient's record.
+@dataclass(frozen=True, eq=False)
+class Control:
+    """What the control arm is shown in place of the ECG.
+
+    Attributes:
+        ecg: The record it reads, from signal and page.
+        words: What that is.
+    """
+
+    ecg: ECG
+    words: str
+
+
+def control_of(study: Study, kind: str, examples: list[dict[str, Any]]) -> Control | None:
+    """What the control arm reads: a flat line, or another patient's record; None for no arm.
+
+    The model's prompt always holds a signal or a page, so that it cannot be asked without any.
 
     Raises:
         ECGError: The kind is unknown.
@@ -167,10 +194,27 @@ def control_of(study: Study, kind: str, examples: list[dict[str, Any]]) -> ECG |
     if kind == "none":
         return None
     if kind == "blank":
-        return ECG(np.zeros((12, 10 * FS)), source="blank")
+        return Control(ECG(np.zeros((12, 10 * FS)), source="flat line"), "a flat line")
     own = None if study.known is None else study.known["file"]
     other = next(one for one in reversed(examples) if one["file"] != own)
-    return open_case([shipped(f"ecgs/{other['file']}")]).ecg
+    ecg = open_case([shipped(f"ecgs/{other['file']}")]).ecg
+    return Control(ecg, f"another patient's ECG ({other['title']})")
+
+
+def column(place: int, arm: str) -> str:
+    """The name of a model's column for one arm.
+
+    Example:
+        >>> column(0, "signal"), column(1, "signal")
+        ('signal', 'signal-2')
+    """
+    return arm if place == 0 else f"{arm}-{place + 1}"
+
+
+def place_of(column: str) -> tuple[int, str]:
+    """Model's place and arm of a column; undoes `column`."""
+    arm, _, number = column.partition("-")
+    return (int(number) - 1 if number else 0), arm
 
 
 @dataclass
@@ -180,28 +224,50 @@ class Session:
     Attributes:
         study: The ECG, None before the first one.
         change: What was done to it for the models.
-        control: One of `CONTROLS`.
-        readings: Arm to what it wrote last.
-        audits: Arm to the audit of a finished reading.
-        model: Name of the model that read.
+        control_kind: Which control arm was asked for, one of `CONTROLS`.
+        control: What that arm was shown; None without it.
+        readings: Column to what its arm wrote last.
+        audits: Column to the audit of a finished reading.
+        asked: The models that read, by place, and what they were asked.
+        opened: A visitor's own ECG between its opening and its reading.
     """
 
     study: Study | None = None
     change: Change = field(default_factory=Change)
-    control: str = "none"
+    control_kind: str = "none"
+    control: Control | None = None
     readings: dict[str, "Reading"] = field(default_factory=dict)
     audits: dict[str, Audit] = field(default_factory=dict)
-    model: str = ""
+    asked: dict[int, "Asked"] = field(default_factory=dict)
+    opened: Study | None = None
 
     def start(self, study: Study) -> None:
         """Put a new ECG on the screen; what was said of the last one goes."""
-        self.study, self.readings, self.audits = study, {}, {}
+        self.study, self.control = study, None
+        self.readings, self.audits, self.asked = {}, {}, {}
 
-    def finish(self, arm: str) -> Audit | None:
-        """The audit of an arm once it is done; made once."""
-        reading = self.readings.get(arm)
+    def finish(self, column: str) -> Audit | None:
+        """The audit of a column's reading once it is done; made once."""
+        reading = self.readings.get(column)
         if self.study is None or reading is None or not reading.done or reading.problem:
             return None
-        if arm not in self.audits:
-            self.audits[arm] = audit(reading.text, self.study.facts)
-        return self.audits[arm]
+        if column not in self.audits:
+            self.audits[column] = audit(reading.text, self.study.facts)
+        return self.audits[column]
+
+    def reader(self, column: str) -> str:
+        """Name of the model of a column."""
+        return self.asked[place_of(column)[0]].name
+
+    def titles(self) -> dict[str, str]:
+        """Column to its title, in the page's order; models are named where there are two."""
+        found = {}
+        order = list(NAMES)
+        for place, arm in sorted(
+            map(place_of, self.readings), key=lambda one: (one[0], order.index(one[1]))
+        ):
+            name = column(place, arm)
+            shown = f": {self.control.words}" if arm == "control" and self.control else ""
+            by = f" ({self.asked[place].name})" if len(self.asked) > 1 else ""
+            found[name] = f"{NAMES[arm]}{shown}{by}"
+        return found

@@ -31,6 +31,8 @@ THEME = gr.themes.Soft(
     checkbox_label_background_fill_selected_dark="*primary_700",
     checkbox_background_color_selected="*primary_900",
     checkbox_background_color_selected_dark="*primary_900",
+    input_placeholder_color="*neutral_500",
+    input_placeholder_color_dark="*neutral_300",
     block_label_text_color="*primary_800",
     block_title_text_color="*primary_800",
 )

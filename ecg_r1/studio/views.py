@@ -1,31 +1,59 @@
 """The components of the page and where they stand; no behaviour."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from html import escape
 from typing import Any
 
 import gradio as gr
+from gradio.data_classes import ListFiles
 
 from ecg_r1.display import ARM_NAMES, status_html
 from ecg_r1.ecg import LEADS
 from ecg_r1.inputs import UPLOAD_LIMITS, UPLOAD_SUFFIXES
 from ecg_r1.page import PAGE_LAYOUTS
-from ecg_r1.report import QUESTION
-from ecg_r1.studio import dials, guess
-from ecg_r1.studio.exports import DECODING, NAMES
+from ecg_r1.studio import guess
+from ecg_r1.studio.dials import CHOICES, DIALS, START
+from ecg_r1.studio.exports import DECODING
+from ecg_r1.studio.recorded import Asked
+from ecg_r1.studio.study import NAMES, column
 
 ARM_INPUTS = {
     "signal": "twelve leads, 500 samples per second; no picture",
     "image": "the paper page as a picture; no numbers",
     "both": "the samples and the picture together",
-    "control": "another ECG: what is said here was not read off this one",
+    "control": "shown something else in place of this ECG",
 }
 CONTROL_CHOICES = [
     ("none", "none"),
-    ("no ECG (flat line, empty page)", "blank"),
+    ("a flat line", "blank"),
     ("another patient's ECG", "other"),
 ]
+CONTROL_INFO = (
+    "What does the model say that it cannot have read off this ECG? It cannot be asked without "
+    "any ECG, since its prompt always holds a signal or a page: a flat line, as signal and as "
+    "page, comes nearest to nothing."
+)
 UNITS = [("as the file says", ""), "mV", "uV", "V"]
 STACK = ["stack"]
+
+
+def file_field(**options: Any) -> gr.File:
+    """A field for several files, which gives handlers their paths.
+
+    `gr.File` itself would leave an empty temporary file behind at each request. A handler that
+    has the field among its outputs must give it a value, or Gradio makes the field anew.
+
+    Args:
+        options: Further arguments of `gr.File`.
+    """
+    field = gr.File(file_count="multiple", **options)
+    field.preprocess = _paths
+    return field
+
+
+def _paths(payload: ListFiles | None) -> list[str] | None:
+    return None if payload is None else [one.path for one in payload.root]
 
 
 class Parts:
@@ -75,7 +103,7 @@ class PlayTab(Parts):
 
 @dataclass(frozen=True)
 class DialTab(Parts):
-    """The simulator's dials; arguments of `dials.dialled` in their order, then the seed."""
+    """The simulator's dials: the keys of `dials.START`."""
 
     rhythm: gr.Dropdown
     hr_bpm: gr.Slider
@@ -123,11 +151,13 @@ class Views(Parts):
 
     title: gr.HTML
     trace: gr.Plot
-    page: gr.Image
+    page: gr.HTML
     measured: gr.HTML
     known: gr.HTML
     reveal: gr.Accordion
     agreement: gr.HTML
+    asked: gr.HTML
+    warned: gr.HTML
     feedback: gr.HTML
     answers: gr.Column
     values: gr.Column
@@ -138,6 +168,7 @@ class Column(Parts):
     """Where one arm's reading is shown."""
 
     box: gr.Column
+    shown: gr.HTML
     status: gr.HTML
     reading: gr.HTML
     raw: gr.Textbox
@@ -147,10 +178,8 @@ class Column(Parts):
 class Takeaway(Parts):
     """What a visitor takes along."""
 
-    json: gr.DownloadButton
-    markdown: gr.DownloadButton
-    pdf: gr.DownloadButton
     prepare: gr.Button
+    files: gr.HTML
     share: gr.Button
     link: gr.Textbox
 
@@ -170,17 +199,18 @@ def lay_own() -> OwnTab:
     with gr.Tab("Your own", id="own"):
         gr.Markdown(
             "One ECG: a file, or the .hea with its .dat or .mat together; or a page as PNG or "
-            "JPEG, which only the image arm can read. Nothing is kept. Limits: "
-            f"{'; '.join(UPLOAD_LIMITS)}."
+            "JPEG, which only the image arm can read. The server removes files as soon as they "
+            f"are opened. Limits: {'; '.join(UPLOAD_LIMITS)}."
         )
-        files = gr.File(
+        files = file_field(
             label="ECG files",
-            file_count="multiple",
+            elem_id="files",
             file_types=list(UPLOAD_SUFFIXES),
             height=130,
         )
         with gr.Accordion("Or paste a table", open=False):
             pasted = gr.Textbox(
+                "",
                 label="CSV with a first row of lead names",
                 placeholder="I,II,V1,V2,V3,V4,V5,V6\n0.01,0.02,...",
                 lines=4,
@@ -190,9 +220,10 @@ def lay_own() -> OwnTab:
         found = gr.HTML(elem_id="found")
         gr.Markdown("Only when the file does not say it itself:")
         with gr.Row(elem_classes=STACK):
-            fs = gr.Textbox(label="Sampling rate fs (Hz)", placeholder="500")
+            fs = gr.Textbox("", label="Sampling rate fs (Hz)", placeholder="500")
             units = gr.Dropdown(UNITS, value="", label="Unit")
             leads = gr.Textbox(
+                "",
                 label="Leads in order (- leaves a channel out)",
                 placeholder="I,II,V1,...",
                 scale=2,
@@ -240,25 +271,29 @@ def lay_dials() -> tuple[DialTab, gr.Button]:
     with gr.Tab("Simulator", id="simulator"):
         gr.Markdown("Dial a heart; nobody's data. Its truth stands under the measured values.")
         with gr.Row(elem_classes=STACK):
-            rhythm = gr.Dropdown(list(dials.RHYTHMS), value="sinus", label="Rhythm")
-            hr = gr.Slider(30, 220, 70, step=1, label="Heart rate (bpm)")
-            pr = gr.Slider(110, 400, 160, step=5, label="PR (ms)")
-            qrs = gr.Slider(70, 200, 90, step=5, label="QRS (ms)")
+            rhythm = gr.Dropdown(list(CHOICES["rhythm"]), value=START["rhythm"], label="Rhythm")
+            hr, pr, qrs = (_slider(name) for name in ("hr_bpm", "pr_ms", "qrs_ms"))
         with gr.Row(elem_classes=STACK):
-            qt = gr.Slider(240, 640, 390, step=5, label="QT (ms)")
-            axis = gr.Slider(-180, 180, 40, step=5, label="QRS axis (degrees)")
+            qt, axis = _slider("qt_ms"), _slider("axis_deg")
             conduction = gr.Dropdown(
-                list(dials.CONDUCTIONS), value="normal", label="Conduction"
+                list(CHOICES["conduction"]), value=START["conduction"], label="Conduction"
             )
-            potassium = gr.Slider(2, 9, 4.2, step=0.1, label="Potassium (mmol/l)")
+            potassium = _slider("potassium_mmol")
         with gr.Row(elem_classes=[*STACK, "bar"]):
-            places = [("none", ""), *dials.TERRITORIES]
-            territory = gr.Dropdown(places, value="", label="ST change in")
-            st = gr.Slider(-0.4, 0.6, 0, step=0.05, label="ST level there (mV)")
-            seed = gr.Number(0, label="Patient (seed)", precision=0, minimum=0)
+            places = [(name or "none", name) for name in CHOICES["territory"]]
+            territory = gr.Dropdown(places, value=START["territory"], label="ST change in")
+            st, dial = _slider("st_mv"), DIALS["seed"]
+            seed = gr.Number(
+                dial.start, label=dial.title, precision=0, minimum=dial.low, maximum=dial.high
+            )
             go = gr.Button("Simulate and read", variant="primary")
     tab = DialTab(rhythm, hr, pr, qrs, qt, axis, conduction, territory, st, potassium, seed)
     return tab, go
+
+
+def _slider(name: str) -> gr.Slider:
+    dial = DIALS[name]
+    return gr.Slider(dial.low, dial.high, dial.start, step=dial.step, label=dial.title)
 
 
 def lay_guess() -> tuple[GuessTab, gr.Button, gr.Button, gr.HTML]:
@@ -274,12 +309,12 @@ def lay_guess() -> tuple[GuessTab, gr.Button, gr.Button, gr.HTML]:
             rhythm = gr.Dropdown(
                 [("no guess", ""), *guess.RHYTHMS], value="", label="Your rhythm"
             )
-            hr = gr.Textbox(label="Your rate (bpm)", placeholder="72")
+            hr = gr.Textbox("", label="Your rate (bpm)", placeholder="72")
             axis = gr.Radio(list(guess.AXES), label="Your axis")
         with gr.Row(elem_classes=STACK):
-            pr = gr.Textbox(label="Your PR (ms)", placeholder="160")
-            qrs = gr.Textbox(label="Your QRS (ms)", placeholder="90")
-            qtc = gr.Textbox(label="Your QTc (ms)", placeholder="410")
+            pr = gr.Textbox("", label="Your PR (ms)", placeholder="160")
+            qrs = gr.Textbox("", label="Your QRS (ms)", placeholder="90")
+            qtc = gr.Textbox("", label="Your QTc (ms)", placeholder="410")
         with gr.Row(elem_classes=[*STACK, "bar"]):
             named = gr.Dropdown(
                 list(guess.DIAGNOSES), multiselect=True, label="Your diagnoses", scale=4
@@ -292,79 +327,111 @@ def lay_guess() -> tuple[GuessTab, gr.Button, gr.Button, gr.HTML]:
 def lay_actions() -> tuple[gr.Radio, gr.Button, gr.Button]:
     """The control arm, "Read again" and "Stop"."""
     with gr.Row(elem_classes=[*STACK, "bar"]):
-        control = gr.Radio(CONTROL_CHOICES, value="none", label="Control arm", scale=5)
+        control = gr.Radio(
+            CONTROL_CHOICES, value="none", label="Control arm", info=CONTROL_INFO, scale=5
+        )
         again = gr.Button("Read again", min_width=120)
         stop = gr.Button("Stop", interactive=False, min_width=120)
     return control, again, stop
 
 
-def lay_views(feedback: gr.HTML) -> tuple[Views, dict[str, Column]]:
-    """Trace, page, measured values, agreement and the arms."""
+def lay_views(feedback: gr.HTML, models: Sequence[str]) -> tuple[Views, dict[str, Column]]:
+    """Trace, page, measured values, agreement and the columns of each model."""
     title = gr.HTML(elem_classes="case")
     with gr.Row(elem_classes=STACK):
         with gr.Column(scale=7), gr.Tabs():
             with gr.Tab("Signal"):
                 trace = gr.Plot(show_label=False, elem_classes="trace", elem_id="trace")
             with gr.Tab("Page, as the model sees it"):
-                page = gr.Image(
-                    show_label=False,
-                    interactive=False,
-                    format="png",
-                    buttons=["fullscreen"],
-                    alt_text="The twelve leads drawn on ECG paper, as the model sees them",
-                )
+                page = gr.HTML(elem_id="page")
         with gr.Column(scale=3, min_width=300) as values:
             gr.Markdown("### Measured on the signal")
             measured = gr.HTML()
             with gr.Accordion("Reveal the source's label", open=False) as reveal:
                 known = gr.HTML()
     with gr.Column() as answers:
-        columns = _lay_columns()
+        gr.Markdown(
+            "### Readings by the model\nReadings are often wrong. Each sentence is checked "
+            "against what was measured: choose an underlined claim to see where and why."
+        )
+        warned = gr.HTML(elem_id="warned")
+        columns: dict[str, Column] = {}
+        for place, name in enumerate(models):
+            if len(models) > 1:
+                gr.HTML(f'<h3 class="reader">{escape(name)}</h3>')
+            columns |= _lay_columns(place)
+        with gr.Accordion("Same for all arms: question and decoding", open=False):
+            asked = gr.HTML(elem_id="asked")
+            gr.Markdown(f"Decoding: {DECODING}.")
         agreement = gr.HTML(elem_id="agreement")
     views = Views(
-        title, trace, page, measured, known, reveal, agreement, feedback, answers, values
-    )
+        title, trace, page, measured, known, reveal, agreement, asked, warned, feedback,
+        answers, values,
+    )  # fmt: skip
     return views, columns
 
 
-def _lay_columns() -> dict[str, Column]:
-    gr.Markdown(
-        "### Readings by the model\nReadings are often wrong. Each sentence is checked against "
-        "what was measured: choose an underlined claim to see where and why."
-    )
+def shown_html(words: str) -> str:
+    """What an arm is shown."""
+    return f'<p class="from">{escape(words)}</p>'
+
+
+def _lay_columns(place: int) -> dict[str, Column]:
     columns = {}
     with gr.Row(elem_classes=[*STACK, "arms"]):
-        for arm, name in NAMES.items():
-            shown = arm in ARM_NAMES
+        for arm, title in NAMES.items():
+            name = column(place, arm)
             with gr.Column(
-                elem_classes="arm", elem_id=f"arm-{arm}", min_width=240, visible=shown
+                elem_classes="arm",
+                elem_id=f"arm-{name}",
+                min_width=240,
+                visible=arm in ARM_NAMES,
             ) as box:
-                gr.HTML(f'<h3>{name}</h3><p class="from">{ARM_INPUTS[arm]}</p>')
+                gr.HTML(f"<h3>{title}</h3>")
+                shown = gr.HTML(shown_html(ARM_INPUTS[arm]))
                 status = gr.HTML(status_html("waiting", "waiting"))
-                reading = gr.HTML(elem_id=f"reading-{arm}")
+                reading = gr.HTML(elem_id=f"reading-{name}")
                 with gr.Accordion("The model's text, verbatim", open=False):
                     raw = gr.Textbox(show_label=False, lines=8, max_lines=24, buttons=["copy"])
-            columns[arm] = Column(box, status, reading, raw)
-    with gr.Accordion("Same for all arms: question and decoding", open=False):
-        gr.Markdown(f"Question: *{QUESTION}*\n\nDecoding: {DECODING}.")
+            columns[name] = Column(box, shown, status, reading, raw)
     return columns
+
+
+def warned_html(asked: Sequence[Asked]) -> str:
+    """What a reader of the readings must know of the models."""
+    return "".join(
+        f'<p class="note" role="alert">{escape(one.name)}: {escape(warning)}</p>'
+        for one in asked
+        for warning in one.warnings
+    )
+
+
+def told_html(lines: Sequence[str]) -> str:
+    """What was said while a model was loaded, without the server's own folders."""
+    shown = ["\n".join(line.splitlines()[:2]) for line in lines]  # the third names the cache
+    return "".join(f'<p class="told">{escape(line)}</p>' for line in shown)
+
+
+def asked_html(asked: Sequence[Asked]) -> str:
+    """What the models were told and asked, in their own prompts' words."""
+    return "".join(
+        f"<p><strong>{escape(one.name)}</strong> was told: <em>{escape(one.system)}</em> "
+        f"And asked: <em>{escape(one.question)}</em></p>"
+        for one in asked
+    )
 
 
 def lay_takeaway() -> Takeaway:
     """Downloads and the share link."""
     with gr.Accordion("Take away: report and link", open=False):
+        prepare = gr.Button("Prepare the report")
+        files = gr.HTML(elem_id="downloads")
         with gr.Row(elem_classes=[*STACK, "bar"]):
-            prepare = gr.Button("Prepare the report")
-            made = [
-                gr.DownloadButton(f"Download {kind}", interactive=False)
-                for kind in ("JSON", "Markdown", "PDF")
-            ]
-        with gr.Row(elem_classes=[*STACK, "bar"]):
-            share = gr.Button("Link to this example and its settings")
+            share = gr.Button("Link to this ECG and its settings")
             link = gr.Textbox(
                 elem_id="share-link",
                 label="Link (no data of any patient in it)",
                 buttons=["copy"],
                 scale=3,
             )
-    return Takeaway(*made, prepare, share, link)
+    return Takeaway(prepare, files, share, link)

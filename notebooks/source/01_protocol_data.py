@@ -384,8 +384,8 @@ assert {c["name"] for c in evidence(plan)["step_2_conduction_axis_intervals"]} >
 print(solution(plan, texts[0]))
 
 # %% [markdown]
-# Ten rows: five real records with their data set's label, five simulated patients. The seed and
-# the record's id decide page and words, so the same rows come out on any machine.
+# Five real records with their data set's label, and some simulated patients. The seed and the
+# record's id decide page and words, so the same rows come out on any machine.
 
 # %%
 import json
@@ -393,12 +393,12 @@ import tempfile
 from pathlib import Path
 
 from ecg_r1.corpus import Plant, RowMaker, Task, build_corpus, row_page, simulated_tasks
+from ecg_r1.labels import canonical
 
-examples = json.loads(shipped("ecgs/examples.json").read_text())
-labels = {one["file"]: one["known_label"] for one in examples}
-named = {"ventricular ectopics": "premature ventricular complexes"}  # our name for it
+examples = json.loads(shipped("ecgs/examples.json").read_text(encoding="utf-8"))
+labels = {one["file"]: canonical(one["known_label"]) for one in examples}  # our names
 real = [
-    Task("cpsc2018", str(shipped(f"ecgs/{name}")), labels=(named.get(label, label),))
+    Task("cpsc2018", str(shipped(f"ecgs/{name}")), labels=(label,))
     for name, label in labels.items()
     if name.startswith("A0")
 ]
@@ -461,8 +461,8 @@ print(messages(plan)[1]["content"][:600], "...")
 # %% [markdown]
 # ## 1.11 Your own record
 #
-# Nothing leaves your machine. Age and sex matter (1.3): a file that does not say them can be told,
-# `replace(mine, age_years=62, sex="male")`.
+# Run on your own machine, nothing leaves it. Age and sex matter (1.3): where a file does not say
+# them, you can: `replace(mine, age_years=62, sex="male")`.
 
 # %%
 my_file = None  # "my_record.hea"

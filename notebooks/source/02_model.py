@@ -186,6 +186,8 @@ print(readings["both"].text)
 # Do not believe a sentence because it is well formed. Notebook 7 checks each one.
 #
 # ## 2.7 Where the parameters are
+#
+# Most of the 8B is its language model; a small one needs a larger share for looking.
 
 # %%
 parts = {
@@ -203,7 +205,8 @@ parts = {
 # ## 2.8 The released 8B
 #
 # The same classes, other numbers in the configuration: `load_model` takes a hub name. It needs a
-# GPU with about 20 GB and 17.7 GB of download, so this cell only runs when you say so.
+# GPU with about 20 GB and 17.7 GB of download, so this cell only runs when you say so; before it
+# downloads, it tells you whether disk and memory suffice.
 
 # %%
 LOAD_8B = False
@@ -217,6 +220,8 @@ f"bf16: {2 * n_weights / 1e9:.1f} GB of weights"
 
 # %% [markdown]
 # ## 2.9 Your own record
+#
+# Run on your own machine, nothing leaves it.
 
 # %%
 my_file = None  # "my_record.hea", "my_record.dcm"; a CSV needs fs= and units=

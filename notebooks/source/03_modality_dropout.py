@@ -170,7 +170,7 @@ assert set(readings) == {"signal", "image", "both"}
 #
 # ## 3.7 Your own record
 #
-# A signal, a picture of a page, or both. Nothing leaves your machine.
+# A signal, a picture of a page, or both. Run on your own machine, nothing leaves it.
 
 # %%
 my_signal, my_picture = None, None  # "my_record.hea", "my_page.png"

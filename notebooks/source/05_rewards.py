@@ -3,7 +3,7 @@
 #
 # You will
 # - pay four hand-written readings of one real ECG with the paper's rewards, by hand and by package,
-# - see twelve cheats that those rewards pay well, and why,
+# - see twelve cheats, which of them those rewards pay well, and why,
 # - read texts as claims, pay for claims instead of words, and write a reward of your own.
 #
 # | before this | minutes | memory | downloads | next |
@@ -352,7 +352,7 @@ bars({"my reward": mine}, mark=HALF)
 # %% [markdown]
 # ## 5.8 Your own record and reading
 #
-# Nothing leaves your machine. A picture alone cannot be checked.
+# Run on your own machine, nothing leaves it. A picture alone cannot be checked.
 
 # %%
 my_file, my_reading = None, "Sinus rhythm, heart rate 72 bpm. No ST elevation."

@@ -67,9 +67,10 @@ by_hand
 from IPython.display import HTML
 
 from ecg_r1.auditing import audit
+from ecg_r1.display import audit_html
 
 found = audit(text, ecg)
-HTML(found.to_html())
+HTML(audit_html(found))
 
 # %%
 contradicted = [one for one in found.claims if one.verdict == "contradicted"]
@@ -112,7 +113,7 @@ from ecg_r1 import interpret, load_model
 nano = load_model("nano")
 reading = interpret(ecg=ecg, model=nano, arms=("signal",))["signal"]
 read = audit(reading.text, ecg)
-HTML(read.to_html())
+HTML(audit_html(read))
 
 # %%
 assert read.claims, "a reading makes statements"
@@ -173,7 +174,7 @@ assert claim_agreement(one, other)["contradictions"] > 0, "and the opposite stat
 claim_agreement(one, other)
 
 # %% [markdown]
-# What to notice: one word more. A heart attack or none. By claims, the pair disagrees. So
+# What to notice: one word more, and the opposite finding. By claims, the pair disagrees. So
 # consistency between the arms is measured by claims below.
 #
 # ## 7.4 Many records
@@ -277,9 +278,10 @@ flat = run.pairs("signal", "flat")[0][1].text
 print(flat[:420], "...")
 
 # %% [markdown]
-# What to notice: the number follows the signal, which is good; and where there is nothing to follow,
-# the model wrote on, which is not. It never saw an ECG without a heart, and nothing in its training
-# paid for silence. This is why measured values stand beside every reading in the app.
+# What to notice: the number follows the signal, which is good. Where there is nothing to follow, each
+# rate that is stated all the same was made up. The model never saw an ECG without a heart, and
+# nothing in its training paid for silence. This is why measured values stand beside every reading in
+# the app.
 #
 # ## 7.6 A modality goes missing
 #
@@ -457,7 +459,8 @@ if ask_endpoint:
 # %% [markdown]
 # ## 7.10 Your own record and text
 #
-# A reading from anywhere (a report, another model, yourself) against a record. Both stay here.
+# A reading from anywhere (a report, another model, yourself) against a record. Run on your own
+# machine, both stay there.
 
 # %%
 my_file, my_text = None, None  # "my_record.hea", "Sinus rhythm. PR 160 ms. ..."
@@ -498,7 +501,7 @@ check_1(first, second)
 # %% [markdown]
 # ### Exercise 2: spotless and useless
 # Write a text about the record of 7.1 with a hallucination rate of 0 and at least three checkable
-# claims, that nevertheless no patient should be treated by. Which number gives it away?
+# claims, that nevertheless keeps the one thing that matters to itself. Which number gives it away?
 
 # %%
 spotless, gives_away = None, None  # a text, and the name of an attribute of Audit

@@ -1,0 +1,260 @@
+"""The page's handlers without a browser: what a visitor does, and which updates come of it."""
+
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio as gr
+import numpy as np
+import pytest
+from conftest import ROOT
+from studio import Nano, Script
+
+import ecg_r1.loading
+import ecg_r1.reading
+from ecg_r1.ecg import read_ecg
+from ecg_r1.page import draw_page
+from ecg_r1.studio import build
+from ecg_r1.studio.models import Models
+from ecg_r1.studio.reader import Reader
+from ecg_r1.studio.recorded import Asked, Before
+from ecg_r1.studio.study import Session
+from ecg_r1.studio.tempfiles import Passing
+
+EXAMPLES = build.read_examples()
+WFDB = [ROOT / "assets/ecgs/A0003.hea", ROOT / "assets/ecgs/A0003.dat"]
+
+
+@pytest.fixture
+def script(monkeypatch):
+    made = Script()
+    monkeypatch.setattr(ecg_r1.reading, "stream", made.stream)
+    monkeypatch.setattr(ecg_r1.loading, "load_model", made.load)
+    return made
+
+
+@cache
+def laid(models):
+    """The page's components; handlers give updates and change none of them."""
+    with gr.Blocks():
+        return build._lay_page(list(EXAMPLES), models)
+
+
+class Visitor:
+    """One visitor: what the fields hold, and what handlers made of the page."""
+
+    def __init__(self, *models, before=None):
+        self.at = laid(models)
+        self.uploads = Passing(60)
+        self.reader = Reader(
+            Models(models), EXAMPLES, self.at, self.uploads, read_before=dict(before or {})
+        )
+        at = self.at
+        groups = (at.example, at.own, at.play, at.dials, at.guess, at.actions)
+        shown = [one for group in groups for one in group.all()]
+        self.values = {one: one.value for one in shown} | {at.session: Session()}
+        self.page = {}
+
+    @property
+    def session(self):
+        return self.values[self.at.session]
+
+    def does(self, handler, **query):
+        """Run a handler to its end, and keep what it changes."""
+        request = SimpleNamespace(session_hash="visitor", query_params=query)
+        for update in handler(self.values, request):
+            self.takes(update)
+
+    def takes(self, update):
+        self.page |= update
+        self.values |= {one: new for one, new in update.items() if one in self.values}
+
+    def puts(self, *files):
+        """Upload files, as Gradio and the watch before it would."""
+        self.uploads.expect(map(str, files))
+        self.values[self.at.own.files] = [str(file) for file in files]
+        request = SimpleNamespace(session_hash="visitor")
+        self.takes(self.reader.inspect(self.values[self.at.own.files], request))
+
+    def reads_own(self):
+        self.does(self.reader.open_own)
+        self.does(self.reader.read_own)
+
+
+@pytest.fixture
+def visitor(script):
+    return Visitor("nano")
+
+
+def copies(folder, *files):
+    """The same files where they may be removed."""
+    made = []
+    for file in files:  # each in a folder of its own, as Gradio keeps them
+        place = folder / f"{file.name}.d"
+        place.mkdir()
+        made.append(place / file.name)
+        made[-1].write_bytes(Path(file).read_bytes())
+    return made
+
+
+def test_an_opened_upload_is_gone_before_a_model_reads_it(visitor, script, tmp_path):
+    files = copies(tmp_path, *WFDB)
+    visitor.puts(*files)
+    visitor.does(visitor.reader.open_own)
+    assert list(tmp_path.iterdir()) == []
+    assert script.asked == []
+    assert visitor.values[visitor.at.own.files] is None
+    visitor.does(visitor.reader.read_own)
+    assert script.asked[0][0].source == "A0003.hea"
+    assert "A0003.hea + A0003.dat" in visitor.page[visitor.at.views.title]
+    assert visitor.session.opened is None
+
+
+def test_a_refused_upload_stays_only_for_words_that_its_owner_can_add(visitor, tmp_path):
+    at = visitor.at
+    lacking, broken = tmp_path / "a/plain.npy", tmp_path / "b/broken.npy"
+    for file in (lacking, broken):
+        file.parent.mkdir()
+    np.save(lacking, np.tile(np.sin(np.arange(2500) / 25), (12, 1)))
+    visitor.puts(lacking)
+    assert visitor.page[at.own.leads] == ",".join("?" * 12)
+    with pytest.raises(gr.Error, match="which lead"):
+        visitor.does(visitor.reader.open_own)
+    assert lacking.exists()
+    visitor.values[at.own.fs], visitor.values[at.own.units] = "250", "mV"
+    visitor.values[at.own.leads] = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
+    visitor.reads_own()
+    assert not lacking.exists()
+    broken.write_bytes(b"not numpy")
+    visitor.puts(broken)
+    with pytest.raises(gr.Error, match=r"broken\.npy"):
+        visitor.does(visitor.reader.open_own)
+    assert not broken.exists()
+    assert visitor.page[at.own.files] is None
+
+
+def test_an_upload_that_is_replaced_taken_back_or_left_goes(visitor, tmp_path):
+    request = SimpleNamespace(session_hash="visitor")
+    first, second = copies(tmp_path, *WFDB)
+    visitor.puts(first)
+    visitor.puts(second)
+    assert [first.exists(), second.exists()] == [False, True]
+    visitor.puts()
+    assert not second.exists()
+    (third,) = copies(tmp_path, WFDB[0])
+    visitor.puts(third)
+    visitor.reader.leave(request)
+    assert not third.exists()
+
+
+def test_a_picture_is_shown_inside_the_page_and_read_by_the_image_arm_alone(
+    visitor, script, tmp_path
+):
+    photo = tmp_path / "up/photo.jpg"
+    photo.parent.mkdir()
+    draw_page(read_ecg(WFDB[0])).save(photo)
+    visitor.puts(photo)
+    visitor.reads_own()
+    assert visitor.page[visitor.at.views.page].count("data:image/png;base64,") == 1
+    assert "needs a signal" in visitor.page[visitor.at.columns["signal"].status]
+    assert "done" in visitor.page[visitor.at.columns["image"].status]
+    assert script.asked[0][0] is None
+
+
+def test_two_models_fill_two_rows_and_name_themselves(script):
+    visitor = Visitor("nano", "other")
+    visitor.does(visitor.reader.open_page)
+    done = [
+        name for name, at in visitor.at.columns.items() if "done" in visitor.page[at.status]
+    ]
+    assert done == ["signal", "image", "both", "signal-2", "image-2", "both-2"]
+    assert "Signal only (other)" in visitor.page[visitor.at.views.agreement]
+    assert visitor.page[visitor.at.views.asked].count("What &lt;is&gt; it?") == 2
+    again = Visitor("nano", "other", before=visitor.reader.read_before)
+    again.does(again.reader.open_page)
+    assert len(script.asked) == 2  # once by each model, for both visitors
+
+
+def test_a_models_warning_stands_above_its_readings(script, monkeypatch):
+    doubtful = Nano("other", warnings=("the tower <b>was never trained",))
+    monkeypatch.setattr(ecg_r1.loading, "load_model", lambda name, tell: doubtful)
+    visitor = Visitor("other")
+    visitor.does(visitor.reader.open_page)
+    assert "other: the tower &lt;b&gt;was never" in visitor.page[visitor.at.views.warned]
+
+
+def test_a_recorded_example_is_shown_without_any_model(script):
+    asked = Asked("nano", "You read.", "What?", {"px_per_mm": 2.0})
+    reading = ecg_r1.reading.Reading("both", text="Rate 70 bpm.", done=True)
+    arms = {"both": {one.name: getattr(reading, one.name) for one in fields(reading)}}
+    before = {("nano", "A0002.hea"): Before(asked, arms)}
+    visitor = Visitor("nano", before=before)
+    visitor.does(visitor.reader.open_page)
+    assert script.asked == []
+    assert "Rate 70 bpm" in visitor.page[visitor.at.columns["both"].reading]
+    visitor.does(visitor.reader.read_again)  # a click asks the model
+    assert len(script.asked) == 1
+
+
+def test_stopping_tells_the_columns_that_never_began(script):
+    visitor = Visitor("nano", "other")
+    script.slow = True
+    request = SimpleNamespace(session_hash="visitor", query_params={})
+    updates = visitor.reader.open_page(visitor.values, request)
+    for update in updates:
+        visitor.page |= update
+        if "busy" in visitor.page.get(visitor.at.columns["both"].status, ""):
+            visitor.reader.stop(request)
+    assert "stopped after" in visitor.page[visitor.at.columns["both"].status]
+    assert "stopped before" in visitor.page[visitor.at.columns["both-2"].status]
+    assert len(script.asked) == 1
+
+
+def test_a_link_opens_a_dialled_heart_and_leads_back_to_itself(visitor, script):
+    query = {"example": "simulator", "hr_bpm": "52", "seed": "4", "control": "blank"}
+    visitor.does(visitor.reader.open_page, **query)
+    assert script.asked[0][0].truth.hr_bpm == pytest.approx(52, abs=3)
+    assert visitor.page[visitor.at.dials.hr_bpm] == 52
+    assert "a flat line" in visitor.page[visitor.at.columns["control"].shown]
+    link = visitor.reader.share(visitor.values)
+    assert link == "example=simulator&hr_bpm=52&seed=4&control=blank"
+
+
+def test_a_link_never_leads_to_a_visitors_own_ecg(visitor, tmp_path):
+    visitor.puts(*copies(tmp_path, *WFDB))
+    visitor.reads_own()
+    with pytest.raises(gr.Error, match="never carries an ECG"):
+        visitor.reader.share(visitor.values)
+
+
+def test_a_model_that_does_not_load_is_told_in_every_column(visitor, monkeypatch):
+    def refused(name, tell):
+        raise ecg_r1.loading.ECGError("no room for nano")
+
+    monkeypatch.setattr(ecg_r1.loading, "load_model", refused)
+    with pytest.raises(gr.Error, match="no room"):
+        visitor.does(visitor.reader.open_page)
+    assert all("no room" in visitor.page[at.status] for at in visitor.at.columns.values())
+
+
+def test_what_gradio_refuses_is_told_in_every_column_too(visitor, monkeypatch):
+    def spent(self, jobs):
+        raise gr.Error("Your GPU minutes are spent")
+        yield
+
+    monkeypatch.setattr(Models, "stream", spent)
+    with pytest.raises(gr.Error, match="minutes are spent"):
+        visitor.does(visitor.reader.open_page)
+    assert "minutes are spent" in visitor.page[visitor.at.columns["both"].status]
+
+
+def test_a_large_photograph_is_made_smaller_for_the_page_only(visitor, script, tmp_path):
+    photo = tmp_path / "up/photo.png"
+    photo.parent.mkdir()
+    large = draw_page(read_ecg(WFDB[0]), px_per_mm=8)
+    large.save(photo)
+    visitor.puts(photo)
+    visitor.reads_own()
+    assert script.asked[0][1].size == large.size
+    assert "data:image/jpeg;base64," in visitor.page[visitor.at.views.page]
