@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from gradio_client import Client, handle_file
+from gradio_client.utils import strip_invalid_filename_characters
 from PIL import Image
 from studio import HOSTILE, Nano, Script
 
@@ -126,7 +127,8 @@ def put(page, *paths):
     """Put files into the field and wait until the server has looked at them."""
     page.get_by_role("tab", name="Your own").click()
     page.locator("input[type=file]").first.set_input_files([str(path) for path in paths])
-    names = re.compile("|".join(re.escape(Path(path).name) for path in paths))
+    kept = [strip_invalid_filename_characters(Path(path).name) for path in paths]
+    names = re.compile("|".join(map(re.escape, kept)))
     page.locator("#found", has_text=names).wait_for()
 
 
