@@ -419,8 +419,8 @@ def test_each_upload_that_cannot_be_read_is_refused_with_what_is_wrong(visit, tm
     said = {  # files -> what the refusal names
         ("two.csv",): "V1",
         ("brief.csv",): "brief.csv",
-        ("twice.csv",): "called I",
-        ("volts.csv",): "mV",
+        ("twice.csv",): "stands twice",
+        ("volts.csv",): "check the units",
         ("words.csv",): "hello",
         ("cut.dcm",): "cut.dcm",
         ("no.xml",): "no.xml",
