@@ -126,6 +126,7 @@ def test_a_refused_upload_stays_only_for_words_that_its_owner_can_add(visitor, t
     visitor.values[at.own.leads] = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
     visitor.reads_own()
     assert not lacking.exists()
+    assert visitor.values[at.own.fs] == visitor.values[at.own.leads] == ""  # said of that one
     broken.write_bytes(b"not numpy")
     visitor.puts(broken)
     with pytest.raises(gr.Error, match=r"broken\.npy"):

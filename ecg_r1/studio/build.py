@@ -145,7 +145,7 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
         event(reader.stop, **at_once).then(handler, **reading)
     own = at.own
     opened = own.read.click(reader.stop, **at_once).then(
-        reader.open_own, form, [own.found, own.files], **soon
+        reader.open_own, form, own.all()[:-1], **soon
     )
     opened.success(reader.read_own, **reading)
     changed = [own.files.upload, own.files.clear, own.files.delete]

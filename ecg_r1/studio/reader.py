@@ -140,7 +140,9 @@ class Reader:
             raise refusal(error) from error
         self._forget(request, files)
         removed = display.status_html("done", f"{title} is open; nothing of it is on disk.")
-        yield {own.found: removed, own.files: None}
+        # What was said of this ECG is not true of the next one.
+        unsaid = dict.fromkeys((own.pasted, own.fs, own.units, own.leads), "")
+        yield {own.found: removed, own.files: None} | unsaid
 
     def read_own(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read what `open_own` opened."""
