@@ -6,12 +6,15 @@
 import signal
 import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any
 
 from ecg_r1.studio.models import Models, is_zero_gpu  # first: on ZeroGPU it goes before torch
 
 # isort: split
+
+import gradio as gr
 
 from ecg_r1.ecg import ECGError
 from ecg_r1.shipped import shipped
@@ -30,8 +33,13 @@ def serve(settings: Settings, **more: Any) -> Any:
 
     Returns:
         The page, when `more` says that the call is not to wait.
+
+    Raises:
+        ECGError: A model cannot be loaded, or MCP was asked for and its package is missing.
     """
-    models = Models(settings.models)
+    if settings.mcp:
+        _prepare_mcp()
+    models = Models(settings.models, settings.quantise)
     warm = Thread(target=_warm, args=[models], daemon=True)
     if is_zero_gpu() or settings.models != ("nano",):
         models.load_all()  # minutes, spent before visitors come; ZeroGPU wants them here
@@ -49,6 +57,13 @@ def serve(settings: Settings, **more: Any) -> Any:
         **more,
     )
     return demo
+
+
+def _prepare_mcp() -> None:
+    if find_spec("mcp") is None:  # Gradio would go on without it
+        raise ECGError('--mcp needs another package: pip install "gradio[mcp]"')
+    # Where Gradio puts files that come as text; it has looked before the folder was private.
+    gr.mcp.DEFAULT_TEMP_DIR = gr.utils.get_upload_folder()
 
 
 def _warm(models: Models) -> None:
@@ -75,7 +90,7 @@ def main() -> int:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             with private_folder():
                 serve(settings)
-    except (ECGError, ImportError) as error:
+    except (ECGError, ImportError, OSError) as error:  # OSError: a port or host that is taken
         sys.stderr.write(f"app.py: {' '.join(str(error).split())}\n")
         return 2
     return 0

@@ -9,8 +9,12 @@ The strict rewards parse claims, and keep what single sentences said. "Cold" for
 before each completion; "warm" is the batch again, as in training, where sentences repeat. The
 readings of the first table say one filling sentence over and over; the last row's readings say
 no sentence twice.
+
+The last table, which README publishes, is no timing: what cheats earn against the answer key of
+the shipped record A0003, paper's rewards beside strict ones, and honest readings above them.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +30,8 @@ from ecg_r1.rewards import (
     strict_evidence_reward,
     strict_format_reward,
 )
+from ecg_r1.rewards.cheats import CHEATS, honest
+from ecg_r1.rewards.four import SOLUTION
 from ecg_r1.rewards.paper import STEP_KEYS
 
 CHARACTERS, GROUP, COMPLETIONS, SECONDS = 7900, 6, 48, 2.0
@@ -39,6 +45,7 @@ PHRASES = {
 }
 LABELS = "acute anterior mi; sinus tachycardia; left axis deviation"
 Columns = tuple[list[str], list[str]]
+MEASURED = json.dumps({"hr_bpm": 146, "qrs_ms": 84, "qt_ms": 270, "qtc_ms": 363})  # of A0003
 
 
 def reading(number: int, filler: str) -> str:
@@ -177,8 +184,26 @@ def without_repetition(number: int) -> str:
     return f"<think>\n{body}\n</think>\n\nSummary.\n\n<answer>{LABELS}</answer>"
 
 
+def cheat_table() -> str:
+    """Sums of the three rewards (0 to 3) for each cheat, and the strict evidence alone."""
+    readings = {
+        "**honest, all of it**": honest(SOLUTION),
+        "**honest, half of it**": honest(SOLUTION, 0.5),
+        **{name: cheat(SOLUTION) for name, cheat in CHEATS.items()},
+    }
+    lines = ["| | paper | strict | of it evidence |", "|---|---|---|---|"]
+    for name, text in readings.items():
+        paid = sum(values[0] for values in ours([text], [SOLUTION]))
+        facts = {"solution": [SOLUTION], "measurements": [MEASURED]}
+        evidence = strict_evidence_reward([text], **facts)[0]
+        labels = strict_diagnosis_reward([text], **facts)[0]
+        total = strict_format_reward([text])[0] + labels + evidence
+        lines.append(f"| {name} | {paid:.2f} | {total:.2f} | {evidence:.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print the table; ours and the baseline must agree on every text."""
+    """Print the tables; ours and the baseline must agree on every text."""
     unclosed = (["<think>" * 5000], [solution(0)])
     cases = {
         "7.9k characters, ASCII": columns("The baseline is stable and there is no artefact. "),
@@ -200,6 +225,7 @@ def main() -> None:
         cold = rate(strict_cold, batch)
         strict(*batch)
         print(f"{name:30}{cold:12,.0f}{rate(strict, batch):14,.0f}")
+    print(f"\n{cheat_table()}")
 
 
 if __name__ == "__main__":

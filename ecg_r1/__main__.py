@@ -80,9 +80,9 @@ def _age(text: str) -> float:
     return age
 
 
-def _add_file_options(parser: argparse.ArgumentParser) -> None:
+def _add_file_options(parser: argparse.ArgumentParser, more: str = "") -> None:
     kinds = "WFDB .hea, DICOM, MUSE or aECG .xml, CSV, .mat, NPY"
-    parser.add_argument("file", metavar="FILE", type=Path, help=kinds)
+    parser.add_argument("file", metavar="FILE", type=Path, help=kinds + more)
     _add_signal_options(parser)
 
 
@@ -124,7 +124,7 @@ def _print_json(payload: dict) -> None:
 
 def add_read_options(parser: argparse.ArgumentParser) -> None:
     """Options of `read`."""
-    _add_file_options(parser)
+    _add_file_options(parser, "; a page as PNG or JPEG; with -o a FOLDER of records")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="TABLE.csv", help="of a FOLDER: a row per record"
     )
@@ -448,7 +448,8 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         default=[],
         metavar="FOLDER",
-        help="PTB-XL as PhysioNet lays it out; simulated ECGs alone when none is given",
+        help="PTB-XL, LUDB, CinC 2020 or 2021 as PhysioNet lays them out; simulated ECGs alone "
+        "when none is given",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/nano"), metavar="FOLDER")
     parser.add_argument(
@@ -456,7 +457,8 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
         type=_names,
         default=(),
         metavar="NAMES",
-        help="some of corpus,tower,vision,sft,report (default: all); each resumes by itself",
+        help="some of corpus,tower,vision,features,sft,report (default: all); each resumes by "
+        "itself",
     )
 
 
@@ -483,7 +485,7 @@ COMMANDS = (
     Command("fetch", "download a public data set", add_fetch_options, print_fetch),
     Command("corpus", "make instruction data", add_corpus_options, print_corpus),
     Command("train", "train the shipped model from nothing", add_train_options, run_train),
-    Command("evaluate", "measure readings", add_evaluate_options, print_evaluation),
+    Command("evaluate", "have records read and scored", add_evaluate_options, print_evaluation),
     Command("tower", "pretrain or assemble ECG towers", add_tower_options, run_tower),
     Command("sft", "fine-tune a checkpoint on a corpus", add_sft_options, run_sft),
     Command("rl", "train a checkpoint further with rewards", add_rl_options, run_rl),

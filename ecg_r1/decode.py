@@ -3,8 +3,10 @@
 transformers' `generate` lets its cache grow and prepares every step anew in Python, so that a
 GPU waits for Python most of the time. Here keys and values stand in fixed memory and a step is
 always the same work: on a CUDA GPU its layers are compiled (where Triton is installed), and the
-whole step is recorded once as a CUDA graph and replayed. Elsewhere the same step runs as it is.
-Tokens are those of `generate` (tested on a CPU, with nano and with the reference's tiny model).
+whole step is recorded as a CUDA graph and replayed. It attends to as many places as the reading
+has reached, in stretches of 512, and is recorded anew for each of them. Elsewhere the same step
+runs as it is. Tokens are those of `generate` (tested on a CPU, with nano and with the
+reference's tiny model).
 
 What this leaves out: sampling, beams, and models spread over several devices.
 
@@ -18,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,12 +30,16 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import DynamicCache
 from transformers.models.qwen3_vl.modeling_qwen3_vl import apply_rotary_pos_emb
 
+from ecg_r1.ecg import ECGError
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import ECGR1Processor
 
-# Room for keys and values is a multiple of this: few different sizes to compile for, and rows
-# of the mask stay aligned as attention kernels like them.
-_ROOM = 256
+# A step attends to a multiple of so many places: few sizes to record, and rows of the mask
+# aligned as attention kernels like them. Ours: five stretches in the 8B's longest reading.
+_STRETCH = 512
+# Added to the scores of places that hold nothing. e to this is 0 in every precision; a finite
+# number, because some kernels make NaN of a whole tile of -inf.
+_SHUT = -3e4
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,9 @@ def greedy(
     Yields:
         The next token of each row. After `end_id` a row's tokens mean nothing; when all rows
         have ended, or the iterator is closed, no more is computed.
+
+    Raises:
+        ECGError: The model's numbers overflow, as they may in float16.
     """
     batch = prefill(model, prompts, max_new_tokens, suppressed)
     ended = [False] * len(prompts.input_ids)
@@ -146,7 +156,11 @@ def prefill(
     max_new_tokens: int,
     suppressed: Sequence[int] = (),
 ) -> "Batch":
-    """Read the prompts and choose the first token of each row."""
+    """Read the prompts and choose the first token of each row.
+
+    Raises:
+        ECGError: The model's numbers overflow, as they may in float16.
+    """
     device, text = model.device, model.model.language_model
     # Counted before anything goes to the device, since it is done row by row in Python.
     positions, _ = model.model.get_rope_index(
@@ -165,6 +179,12 @@ def prefill(
         use_cache=True,
         **pictures,
     ).last_hidden_state[:, -1:]
+    if not bool(hidden.isfinite().all()):
+        kind = str(hidden.dtype).removeprefix("torch.")
+        raise ECGError(
+            f"the model's numbers overflow in {kind}, so that it cannot read: use a GPU with "
+            "bfloat16 (Ampere or later) or a CPU"
+        )
     after = positions.amax(dim=(0, 2)) + 1
     batch = Batch(
         model, kept, prompts.attention_mask.to(device), after.to(device), max_new_tokens
@@ -229,31 +249,55 @@ class Batch:
         positions: Tensor,
         max_new_tokens: int,
     ) -> None:
-        rows, length = attention_mask.shape
-        room = -(-(length + max_new_tokens) // _ROOM) * _ROOM
+        rows, self.length = attention_mask.shape
+        self.room = -(-(self.length + max_new_tokens) // _STRETCH) * _STRETCH
         self.model, self.device = model, model.device
-        self.layer = _fused_layer() if _compiles(model) else _layer
-        more = (0, 0, 0, room - length)
+        more = (0, 0, 0, self.room - self.length)
         self.kept = [(pad(one.keys, more), pad(one.values, more)) for one in kept.layers]
-        # Added to the scores of attention: nothing at tokens that are there, -inf elsewhere.
+        self.halves = _fused_halves() if _compiles(model) else (_ask, _answer)
+        if _compiles(model):
+            for one in sum(self.kept, ()):  # not compiled anew for another length
+                torch._dynamo.maybe_mark_dynamic(one, 2)
+        # Added to the scores of attention: nothing at tokens that are there.
         shut = torch.zeros(
             attention_mask.shape, device=self.device, dtype=self.kept[0][0].dtype
         )
-        shut = shut.masked_fill(attention_mask == 0, -torch.inf)
-        self.mask = pad(shut, (0, room - length), value=-torch.inf).view(rows, 1, 1, room)
-        self.place = torch.tensor([length], device=self.device)
+        shut = shut.masked_fill(attention_mask == 0, _SHUT)
+        self.mask = pad(shut, more[2:], value=_SHUT).view(rows, 1, 1, self.room)
+        self.place = torch.tensor([self.length], device=self.device)
         self.positions = positions.view(1, rows, 1).repeat(3, 1, 1)
         self.token = torch.zeros(rows, 1, dtype=torch.long, device=self.device)
         self.suppressed = torch.empty(0, dtype=torch.long, device=self.device)
 
-    def step(self) -> None:
-        """Read `token` and put the next one in its place."""
+    def stretches(self) -> Sequence[int]:
+        """Places to attend to, in the order in which the reading reaches their ends."""
+        if self.device.type == "mps":  # slices have given wrong attention (pytorch#181133)
+            return [self.room]
+        first = -(-(self.length + 1) // _STRETCH) * _STRETCH
+        return range(first, self.room + 1, _STRETCH)
+
+    def step(self, places: int) -> None:
+        """Read `token` and put the next one in its place.
+
+        Args:
+            places: How many are attended to, at least those that hold a token.
+        """
         text = self.model.model.language_model
+        ask, answer = self.halves
         hidden = text.embed_tokens(self.token)
         rotation = text.rotary_emb(hidden, self.positions)
         self.mask.index_fill_(3, self.place, 0.0)
-        for layer, kept in zip(text.layers, self.kept, strict=True):
-            hidden = self.layer(layer, hidden, rotation, kept, self.place, self.mask)
+        mask = self.mask[..., :places]
+        for layer, (keys, values) in zip(text.layers, self.kept, strict=True):
+            query = ask(layer, hidden, rotation, (keys, values), self.place)
+            mixed = scaled_dot_product_attention(
+                query,
+                keys[:, :, :places],
+                values[:, :, :places],
+                attn_mask=mask,
+                scale=layer.self_attn.scaling,
+            )
+            hidden = answer(layer, hidden, mixed)
         self.choose(text.norm(hidden))
         self.place.add_(1)
         self.positions.add_(1)
@@ -265,18 +309,20 @@ class Batch:
         self.token.copy_(scores.argmax(dim=1, keepdim=True))
 
 
-def _layer(
+def _ask(
     layer: nn.Module,
     hidden: Tensor,
     rotation: tuple[Tensor, Tensor],
     kept: tuple[Tensor, Tensor],
     place: Tensor,
-    mask: Tensor,
 ) -> Tensor:
-    """A layer of the decoder for one new token of each row `(rows, 1, width)`.
+    """A decoder layer up to its attention, for one new token of each row `(rows, 1, width)`.
 
     As transformers' own, but that keys and values are written in place, and that heads which
     share a key ask as several queries of it, so that no key is copied for each head.
+
+    Returns:
+        Queries `(rows, heads of keys, queries of a key, width of a head)`.
     """
     attention, rows, (keys, values) = layer.self_attn, len(hidden), kept
     normed = layer.input_layernorm(hidden)
@@ -287,18 +333,20 @@ def _layer(
     query, key = apply_rotary_pos_emb(query, key, *rotation)
     keys[:, :, place] = key
     values[:, :, place] = value
-    query = query.reshape(rows, keys.shape[1], -1, attention.head_dim)
-    mixed = scaled_dot_product_attention(
-        query, keys, values, attn_mask=mask, scale=attention.scaling
-    )
-    hidden = hidden + attention.o_proj(mixed.reshape(rows, 1, -1))
+    return query.reshape(rows, keys.shape[1], -1, attention.head_dim)
+
+
+def _answer(layer: nn.Module, hidden: Tensor, mixed: Tensor) -> Tensor:
+    """The same layer from its attention on."""
+    hidden = hidden + layer.self_attn.o_proj(mixed.reshape(len(hidden), 1, -1))
     return hidden + layer.mlp(layer.post_attention_layernorm(hidden))
 
 
 @cache
-def _fused_layer() -> Callable[..., Tensor]:
-    # Compiled once, not once for each layer: what differs between layers are tensors.
-    return torch.compile(_layer, fullgraph=True)
+def _fused_halves() -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    # Compiled once, not once for each layer: what differs between layers are tensors. Attention
+    # stays outside, where torch has kernels for it and the number of places may grow.
+    return torch.compile(_ask, fullgraph=True), torch.compile(_answer, fullgraph=True)
 
 
 def _compiles(model: ECGR1ForConditionalGeneration) -> bool:
@@ -320,33 +368,44 @@ def _graphs(model: ECGR1ForConditionalGeneration) -> bool:
 
 
 def _steps(batch: Batch) -> Iterator[None]:
-    """One step each time it is asked; recorded on a CUDA GPU from the second one on."""
-    if not _graphs(batch.model):
-        while True:
-            batch.step()
-            yield
+    """One step each time it is asked, over stretch after stretch."""
+    run = _recorded if _graphs(batch.model) else _plain
+    filled = batch.length
+    for places in batch.stretches():
+        yield from islice(run(batch, places), places - filled)
+        filled = places
+
+
+def _plain(batch: Batch, places: int) -> Iterator[None]:
+    while True:
+        batch.step(places)
+        yield
+
+
+def _recorded(batch: Batch, places: int) -> Iterator[None]:
+    """The first step as it is, all others as replays of a recording of it."""
     current, side = torch.cuda.current_stream(), torch.cuda.Stream()
     side.wait_stream(current)
     with torch.cuda.stream(side):  # what happens at first use only must not be recorded
-        _first_step(batch)
+        _first_step(batch, places)
     current.wait_stream(side)
     yield
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        batch.step()
+    with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
+        batch.step(places)
     while True:
         graph.replay()
         yield
 
 
-def _first_step(batch: Batch) -> None:
+def _first_step(batch: Batch, places: int) -> None:
     try:
-        batch.step()
-    except RuntimeError as error:  # Triton without a C compiler, say
-        if batch.layer is _layer:
+        batch.step(places)
+    except Exception as error:  # compilers raise all kinds: no C compiler, too many shapes
+        if batch.halves == (_ask, _answer):
             raise
         warnings.warn(
             f"decoding is slower, for its layers do not compile: {error}", stacklevel=2
         )
-        batch.layer = _layer
-        batch.step()
+        batch.halves = (_ask, _answer)
+        batch.step(places)

@@ -196,7 +196,7 @@ def rarity(labels: Sequence[Sequence[str]], among: np.ndarray, most: float) -> n
         >>> rarity(labels, np.ones(40, dtype=bool), most=3)[[0, 39]]
         array([1., 2.])
     """
-    members = np.flatnonzero(among)
+    members, labels = np.flatnonzero(among), list(labels)  # a column of `datasets` is slow
     count = Counter(label for i in members for label in set(labels[i]))
     weight = np.ones(len(labels))
     for i in members:

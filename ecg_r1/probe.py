@@ -96,11 +96,12 @@ def probe(fit: np.ndarray, fit_rows: Any, test: np.ndarray, test_rows: Any) -> d
                 _fitted(fit[known], wanted[known, column])(test[there]) - truth[there, column]
             )
         told[name] = float(error.mean())
-    names = sorted({label for labels in test_rows["labels"] for label in labels})
+    shown, learned = list(test_rows["labels"]), list(fit_rows["labels"])
+    names = sorted({label for labels in shown for label in labels})
     scores = []
     for name in names:
-        positive = np.array([name in labels for labels in test_rows["labels"]])
-        taught = np.array([name in labels for labels in fit_rows["labels"]])
+        positive = np.array([name in labels for labels in shown])
+        taught = np.array([name in labels for labels in learned])
         if FEWEST_POSITIVES <= positive.sum() < len(positive) and taught.any():
             scores.append(auroc(_fitted(fit, taught.astype(float))(test), positive))
     told["macro_auroc"] = float(np.mean(scores)) if scores else float("nan")

@@ -4,6 +4,7 @@
     python notebooks/build.py 00 03        # some
     python notebooks/build.py --check      # is every .ipynb made of its source? runs nothing
     python notebooks/build.py --fast --to /tmp/out   # executed in FAST mode, elsewhere
+    python notebooks/build.py --times      # and note seconds and memory in README.md
 
 What is written carries outputs but no widget state, no execution counts of the machine's past,
 and no path of the machine.
@@ -11,9 +12,11 @@ and no path of the machine.
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import jupytext
 import nbformat
@@ -26,12 +29,30 @@ COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebo
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MAX_BYTES = 500_000
 WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state nothing can show it
-SETUP = f"""# On Colab or Kaggle this installs what is missing and leaves their torch alone.
+PARAMETERS = """# True: less of everything, for a hurried workshop. None: as ECG_R1_FAST in the environment says.
+# A change counts after a restart of the kernel.
+fast = None"""
+SETUP = f"""# Installs what is missing, from the checkout around this notebook where there is one.
+# pip keeps each installed package that fits, so Colab's and Kaggle's torch stays.
 import importlib.util
+import os
+from pathlib import Path
 
+if fast is not None:
+    os.environ["ECG_R1_FAST"] = str(int(fast))
 if importlib.util.find_spec("ecg_r1") is None:
-    %pip install -q "ecg-r1-studio[train,notebooks] @ git+https://github.com/{REPOSITORY}"
-"""
+    github = "ecg-r1-studio[train,notebooks] @ git+https://github.com/{REPOSITORY}"
+    source = "..[train,notebooks]" if Path("../pyproject.toml").is_file() else github
+    %pip install -q "{{source}}\""""
+INSERTED = 2  # cells behind the title
+PROBE = "import resource\nresource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
+
+
+class Spent(NamedTuple):
+    """What a run of a notebook took; gigabytes are None where the system does not tell."""
+
+    seconds: float
+    gigabytes: float | None
 
 
 def sources(names: list[str]) -> list[Path]:
@@ -46,11 +67,13 @@ def sources(names: list[str]) -> list[Path]:
 
 
 def read_source(path: Path) -> NotebookNode:
-    """A notebook without outputs; badge and set-up cell are put in behind the title."""
+    """A notebook without outputs; badge, parameters and set-up are put in behind the title."""
     notebook = jupytext.read(path)
     badge = f"[![Open in Colab]({BADGE})]({COLAB}/{path.stem}.ipynb)"
     notebook.cells[0].source += f"\n\n{badge}"
-    notebook.cells.insert(1, nbformat.v4.new_code_cell(SETUP.strip()))
+    # The tag is papermill's, which puts cells of its own behind the one that has it.
+    fast = nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})
+    notebook.cells[1:1] = [fast, nbformat.v4.new_code_cell(SETUP)]
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index:03d}"  # stable, so that a new run changes only outputs
     notebook.metadata = {
@@ -60,15 +83,41 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
-def execute(notebook: NotebookNode, *, fast: bool) -> float:
-    """Run every cell in a fresh kernel, in the folder of the notebooks; seconds it took."""
+def execute(notebook: NotebookNode, *, fast: bool) -> Spent:
+    """Run every cell in a fresh kernel, in the folder of the notebooks."""
     os.environ["ECG_R1_FAST"] = "1" if fast else "0"
     os.environ["PYTHONPATH"] = str(HERE.parent)  # the package of this checkout
+    probe = nbformat.v4.new_code_cell(PROBE)
+    if os.name == "posix":
+        notebook.cells.append(probe)
     start = time.perf_counter()
     NotebookClient(
         notebook, timeout=1200, resources={"metadata": {"path": str(HERE)}}
     ).execute()
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if os.name != "posix":
+        return Spent(seconds, None)
+    notebook.cells.pop()
+    told = int(probe.outputs[0]["data"]["text/plain"])
+    return Spent(seconds, told * (1 if sys.platform == "darwin" else 1024) / 1e9)
+
+
+def note_times(name: str, spent: Spent, *, fast: bool) -> None:
+    """Write what a run took into the notebook's row of the table of times in README.md."""
+    readme = HERE / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    row = re.search(rf"^\| {name[:2]} \| (\S+) \| (\S+) \| (\S+) \|$", text, re.MULTILINE)
+    if row is None:
+        sys.exit(f"{readme} has no row '| {name[:2]} | FAST | normal | GB |' to note times in")
+    in_fast, normal, gigabytes = row.groups()
+    seconds = f"{spent.seconds:.0f}"
+    if fast:
+        in_fast = seconds
+    else:
+        normal = seconds
+        gigabytes = gigabytes if spent.gigabytes is None else f"{spent.gigabytes:.1f}"
+    noted = f"| {name[:2]} | {in_fast} | {normal} | {gigabytes} |"
+    readme.write_text(text[: row.start()] + noted + text[row.end() :], encoding="utf-8")
 
 
 def clean(notebook: NotebookNode) -> None:
@@ -100,6 +149,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="beginnings of names; default all")
     parser.add_argument("--fast", action="store_true", help="small numbers of everything")
     parser.add_argument("--check", action="store_true", help="compare with the sources only")
+    parser.add_argument("--times", action="store_true", help="note them in README.md")
     parser.add_argument("--to", type=Path, default=HERE, help="folder of the results")
     args = parser.parse_args()
     chosen = sources(args.names)
@@ -111,12 +161,15 @@ def main() -> None:
     args.to.mkdir(parents=True, exist_ok=True)
     for path in chosen:
         notebook = read_source(path)
-        seconds = execute(notebook, fast=args.fast)
+        spent = execute(notebook, fast=args.fast)
         clean(notebook)
         target = args.to / f"{path.stem}.ipynb"
         nbformat.write(notebook, target)
         size = target.stat().st_size
-        print(f"{path.stem}: {seconds:.0f} s, {size / 1000:.0f} kB")
+        memory = "" if spent.gigabytes is None else f", {spent.gigabytes:.1f} GB of memory"
+        print(f"{path.stem}: {spent.seconds:.0f} s{memory}, {size / 1000:.0f} kB", flush=True)
+        if args.times:
+            note_times(path.stem, spent, fast=args.fast)
         if size > MAX_BYTES:
             sys.exit(f"{target.name} has {size} bytes, more than {MAX_BYTES}: smaller pictures")
 

@@ -33,19 +33,22 @@ class Nano:
         prompt=SimpleNamespace(system="You read.", question="What <is> it?", max_new_tokens=300)
     )
 
-    def __init__(self, name="nano", warnings=()):
+    def __init__(self, name="nano", warnings=(), folder="nano"):
         self.name, self.warnings = name, warnings
+        self.model = SimpleNamespace(name_or_path=folder)
 
 
 @dataclass
 class Script:
-    """What the stand-in for `reading.stream` saw, and how it behaves."""
+    """What the stand-ins for `reading.stream` and `load_model` saw, and how they behave."""
 
     asked: list = field(default_factory=list)
+    loaded: list = field(default_factory=list)
     closed: Event = field(default_factory=Event)
     slow: bool = False
 
-    def load(self, name, tell):
+    def load(self, name, *, quantise, tell):
+        self.loaded.append((name, quantise))
         tell(f"{name}: 17.7 GB, licence <free>")
         return Nano(name)
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import gradio as gr
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -254,7 +255,7 @@ def test_only_the_four_calls_are_public_and_readings_queue_one_by_one():
 def test_nothing_is_kept_and_nothing_is_reported():
     demo, _ = build.build_demo(Models(["nano"]))
     assert demo.analytics_enabled is False
-    assert demo.delete_cache == (60, build.KEEP_UPLOADS_S)
+    assert demo.delete_cache == (60, build.KEEP_S)
     assert build.LAUNCH["run_history"] is False
     assert build.LAUNCH["show_error"] is False
 
@@ -263,7 +264,7 @@ def test_nothing_is_kept_and_nothing_is_reported():
 def test_a_model_that_does_not_load_ends_the_program_with_its_reason(
     option, monkeypatch, capsys
 ):
-    def load(name, tell):
+    def load(name, **_):
         if name != "nano":
             raise ECGError(f"{name!r} is no checkpoint")
         return Nano()
@@ -272,6 +273,46 @@ def test_a_model_that_does_not_load_ends_the_program_with_its_reason(
     monkeypatch.setattr("sys.argv", ["app.py", option, "no_such_folder"])
     assert app.main() == 2
     assert "'no_such_folder'" in capsys.readouterr().err
+
+
+def test_mcp_without_its_package_and_a_taken_port_end_the_program_with_a_line(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(app, "find_spec", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["app.py", "--mcp"])
+    assert app.main() == 2
+    assert "gradio[mcp]" in capsys.readouterr().err
+
+    def taken(settings):
+        raise OSError("Cannot find empty port in range: 7860-7860.")
+
+    monkeypatch.setattr(app, "serve", taken)
+    monkeypatch.setattr("sys.argv", ["app.py", "--port", "7860"])
+    assert app.main() == 2
+    assert capsys.readouterr().err == "app.py: Cannot find empty port in range: 7860-7860.\n"
+
+
+def test_files_that_come_over_mcp_lie_in_the_private_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(app, "find_spec", lambda name: object())
+    monkeypatch.setattr(gr.mcp, "DEFAULT_TEMP_DIR", "/tmp/gradio")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    app._prepare_mcp()
+    assert Path(gr.mcp.DEFAULT_TEMP_DIR) == tmp_path
+
+
+def test_an_address_is_refused_and_an_uploads_own_address_is_read(client, served, folder):
+    with pytest.raises(Exception, match="upload the file itself"):
+        client.predict(
+            [handle_file("https://example.org/ecg.csv")], *UNSAID, api_name="/measure"
+        )
+    sent = [post_file(served[0], Path(path)) for path in WFDB]
+    given = [
+        {"path": f"{served[0]}gradio_api/file={path}", "meta": {"_type": "gradio.FileData"}}
+        for path in sent
+    ]
+    found = client.predict(given, *UNSAID, api_name="/measure")
+    assert "atrial fibrillation" in found["diagnoses"]
+    assert left_in(folder) == []
 
 
 # ------------------------------------------------------------------ in a browser
@@ -650,6 +691,28 @@ def test_another_example_ends_the_reading_that_runs(visit, script):
     page.locator(".case h2", has_text="Irregular rhythm").wait_for()
     wait_for_readings(page)
     assert script.asked[-1][0].source == "A0003.hea"
+
+
+def test_the_last_of_two_examples_chosen_at_once_is_read(visit, script):
+    """The first one's reading still ends when the second one's begins."""
+    page = visit()
+    script.slow = True  # the first one's reading would never end
+    first, second = list(EXAMPLES)[1:3]
+    page.get_by_label("Example ECG").click()
+    page.get_by_role("option", name=first, exact=True).click()
+    page.locator(".status.busy").first.wait_for()
+    script.slow = False
+    choose(page, second)
+    assert script.asked[-1][0].source == EXAMPLES[second]["file"]
+
+
+def test_a_claim_that_is_open_closes_with_its_ecg(visit):
+    page = visit()
+    page.locator(".js-plotly-plot").wait_for()
+    page.locator("#arm-both button.claim", has_text="PR interval 120 ms").click()
+    page.locator("#claim-card").wait_for()
+    choose(page, list(EXAMPLES)[1])
+    page.wait_for_function("!document.querySelector('#claim-card, .claim-window')")
 
 
 def test_on_a_phone_the_columns_stack_and_nothing_runs_off_the_side(visit):

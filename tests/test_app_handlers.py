@@ -1,6 +1,8 @@
 """The page's handlers without a browser: what a visitor does, and which updates come of it."""
 
+import asyncio
 from dataclasses import fields
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,11 +17,12 @@ import ecg_r1.loading
 import ecg_r1.reading
 from ecg_r1.ecg import read_ecg
 from ecg_r1.page import draw_page
-from ecg_r1.studio import build
+from ecg_r1.studio import build, exports, views
 from ecg_r1.studio.models import Models
 from ecg_r1.studio.reader import Reader
 from ecg_r1.studio.recorded import Asked, Before
-from ecg_r1.studio.study import Session
+from ecg_r1.studio.sessions import forget_idle, forgetting
+from ecg_r1.studio.study import Change, Session
 from ecg_r1.studio.tempfiles import Passing
 
 EXAMPLES = build.read_examples()
@@ -179,7 +182,7 @@ def test_two_models_fill_two_rows_and_name_themselves(script):
 
 def test_a_models_warning_stands_above_its_readings(script, monkeypatch):
     doubtful = Nano("other", warnings=("the tower <b>was never trained",))
-    monkeypatch.setattr(ecg_r1.loading, "load_model", lambda name, tell: doubtful)
+    monkeypatch.setattr(ecg_r1.loading, "load_model", lambda name, **_: doubtful)
     visitor = Visitor("other")
     visitor.does(visitor.reader.open_page)
     assert "other: the tower &lt;b&gt;was never" in visitor.page[visitor.at.views.warned]
@@ -230,7 +233,7 @@ def test_a_link_never_leads_to_a_visitors_own_ecg(visitor, tmp_path):
 
 
 def test_a_model_that_does_not_load_is_told_in_every_column(visitor, monkeypatch):
-    def refused(name, tell):
+    def refused(name, **_):
         raise ecg_r1.loading.ECGError("no room for nano")
 
     monkeypatch.setattr(ecg_r1.loading, "load_model", refused)
@@ -259,3 +262,114 @@ def test_a_large_photograph_is_made_smaller_for_the_page_only(visitor, script, t
     visitor.reads_own()
     assert script.asked[0][1].size == large.size
     assert "data:image/jpeg;base64," in visitor.page[visitor.at.views.page]
+
+
+def test_a_refused_heart_leaves_the_settings_of_what_is_on_the_screen(visitor):
+    visitor.does(visitor.reader.open_page)
+    at = visitor.at
+    visitor.values |= {at.play.noise_mv: 0.2, at.dials.hr_bpm: 200, at.dials.qt_ms: 600}
+    visitor.values[at.actions.control] = "blank"
+    with pytest.raises(gr.Error, match="qt_ms 600"):
+        visitor.does(visitor.reader.read_simulated)
+    assert (visitor.session.change, visitor.session.control_kind) == (Change(), "none")
+    assert exports.report(visitor.session)["changed"] == []
+    assert "no reading" in visitor.page[at.columns["both"].status]
+
+
+def test_an_emptied_dial_is_asked_for(visitor):
+    visitor.values[visitor.at.dials.seed] = None
+    with pytest.raises(gr.Error, match=r"Patient \(seed\) is empty"):
+        visitor.does(visitor.reader.read_simulated)
+
+
+def test_a_second_press_reads_an_own_ecg_no_second_time(visitor, script, tmp_path):
+    visitor.puts(*copies(tmp_path, *WFDB))
+    visitor.reads_own()
+    visitor.does(visitor.reader.read_own)
+    assert len(script.asked) == 1
+
+
+def test_what_was_forgotten_is_not_replaced_by_an_example(visitor, script):
+    with pytest.raises(gr.Error, match="forgotten"):
+        visitor.does(visitor.reader.read_again)
+    assert script.asked == []
+
+
+def test_a_mistake_of_ours_leaves_no_column_waiting(visitor, monkeypatch):
+    def broken(self, jobs):
+        raise RuntimeError("a defect")
+        yield
+
+    monkeypatch.setattr(Models, "stream", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        visitor.does(visitor.reader.open_page)
+    assert "went wrong" in visitor.page[visitor.at.columns["both"].status]
+    assert visitor.reader.running == {}
+
+
+def test_channels_without_a_lead_are_shown_with_their_samples(visitor, tmp_path):
+    path = tmp_path / "up/unnamed.csv"
+    path.parent.mkdir()
+    wave = [f"{value:.3f}" for value in np.sin(np.arange(2500) / 25)]
+    rows = ["I,II,<b>,V2,V3,V4,V5,V6", *(",".join([one] * 8) for one in wave)]
+    path.write_text("\n".join(rows))
+    visitor.puts(path)
+    found = visitor.page[visitor.at.own.found]
+    assert found.count("<svg") == 8
+    assert '<th scope="row">3</th><td>&lt;b&gt;</td><td>?</td><td>?</td>' in found
+    assert 'aria-label="from -1 to 1"' in found
+
+
+def test_a_button_pressed_while_its_own_reading_ends_is_not_passed_over():
+    """Gradio skips a pressed button whose event still runs, unless told otherwise."""
+    demo, _ = build.build_demo(Models(["nano"]))
+    modes = {
+        each.api_name: each.trigger_mode
+        for each in demo.fns.values()
+        if each.concurrency_id == "reading" and each.api_name != "read"
+    }
+    assert len(modes) == 7
+    assert set(modes.values()) == {"always_last"}
+
+
+def test_an_address_is_never_fetched_and_an_uploads_own_address_is_its_path(tmp_path):
+    with gr.Blocks():
+        field = views.file_field()
+    kept = Path(field.GRADIO_CACHE) / "0" / "x.csv"
+    for address in (
+        "https://example.org/x.csv",
+        f"https://example.org/file={tmp_path}/x.csv",
+        f"https://example.org/gradio_api/file={kept.parent}/../../x.csv",
+    ):
+        with pytest.raises(gr.Error, match="upload the file"):
+            asyncio.run(field.async_move_resource_to_block_cache(address))
+    own = f"http://127.0.0.1:7860/gradio_api/file={kept}"
+    assert asyncio.run(field.async_move_resource_to_block_cache(own)) == str(kept)
+
+
+def test_an_idle_visitor_is_forgotten_with_everything_on_the_screen():
+    with gr.Blocks() as demo:
+        state = gr.State(Session())
+    holder = gr.routes.StateHolder()
+    holder.set_blocks(demo)
+    for visitor in ("idle", "busy"):
+        holder[visitor][state._id].control_kind = visitor
+    holder.time_last_used["idle"] -= timedelta(seconds=61)
+    forget_idle(holder, 60)
+    assert list(holder.session_data) == list(holder.time_last_used) == ["busy"]
+    assert holder["busy"][state._id].control_kind == "busy"
+    assert holder["idle"][state._id].control_kind == "none"
+
+    async def serve():
+        async with forgetting(60, every_s=0.01)(SimpleNamespace(state_holder=holder)):
+            holder.time_last_used["busy"] -= timedelta(seconds=61)
+            await asyncio.sleep(0.1)
+
+    asyncio.run(serve())
+    assert list(holder.session_data) == ["idle"]
+
+
+def test_the_server_forgets_idle_visitors():
+    _, served = build.build_demo(Models(["nano"]))
+    assert served["app_kwargs"]["lifespan"].__qualname__.startswith("forgetting")
+    assert served["state_session_capacity"] <= 300

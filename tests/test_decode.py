@@ -11,8 +11,10 @@ from torch._dynamo.testing import CompileCounter
 import ecg_r1.decode
 from ecg_r1 import draw_page, load_model, read_ecg
 from ecg_r1.decode import Prompts, _first_step, greedy, prefill, prompts_of
+from ecg_r1.ecg import ECGError
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import tower_input
+from ecg_r1.simulate import HeartSpec, simulate
 
 ROWS = ["signal", "image", "signal+image", "signal+image"]  # the last one is the control arm's
 TINY_TOWER = {"width": 64, "layers": 2, "head_width": 16, "embed_dim": 32}
@@ -144,18 +146,58 @@ def test_placeholders_and_tokens_of_inputs_must_be_as_many(nano, inputs):
         prefill(nano.model, lacking, 5)
 
 
-def test_layers_compile_once_for_all_of_them_without_a_break(nano, prompts):
+def test_layers_compile_once_for_all_of_them_and_for_longer_prompts(nano, inputs, prompts):
     """What a GPU does with its own compiler; here only the tracing is real."""
     counter = CompileCounter()
-    compiled = torch.compile(ecg_r1.decode._layer, backend=counter, fullgraph=True)
+    halves = tuple(
+        torch.compile(half, backend=counter, fullgraph=True)
+        for half in (ecg_r1.decode._ask, ecg_r1.decode._answer)
+    )
+    signals = ["signal"] * 4  # as many rows, and shorter
+    shorter = prompts_of(nano.processor, signals, ecgs=inputs["ecgs"] + inputs["ecgs"][:1])
     plain = list(greedy(nano.model, prompts, **options(nano, max_new_tokens=4)))
     with (
         patch("ecg_r1.decode._compiles", return_value=True),
-        patch("ecg_r1.decode._fused_layer", return_value=compiled),
+        patch("ecg_r1.decode._fused_halves", return_value=halves),
     ):
         assert list(greedy(nano.model, prompts, **options(nano, max_new_tokens=4))) == plain
-    assert counter.frame_count == 1
+        with patch("ecg_r1.decode._STRETCH", 8):  # room for other lengths
+            list(greedy(nano.model, shorter, **options(nano, max_new_tokens=12)))
+    assert counter.frame_count == 2  # one for each half
     assert len(nano.model.model.language_model.layers) == 5
+
+
+def test_a_reading_over_many_stretches_has_the_tokens_of_one(nano, prompts):
+    given = options(nano, max_new_tokens=40)
+    whole = list(greedy(nano.model, prompts, **given))
+    length = prompts.input_ids.shape[1]
+    seen, step = [], ecg_r1.decode.Batch.step
+
+    def noted(batch, places):
+        seen.append((int(batch.place), places))
+        step(batch, places)
+
+    with (
+        patch("ecg_r1.decode._STRETCH", 8),
+        patch("ecg_r1.decode.Batch.step", noted),
+    ):
+        assert list(greedy(nano.model, prompts, **given)) == whole
+    assert [place for place, _ in seen] == list(range(length, length + 39))
+    # The new token is among the places, and there are fewer than 8 beyond it.
+    assert all(places % 8 == 0 and 0 <= places - place - 1 < 8 for place, places in seen)
+
+
+def test_numbers_that_overflow_are_told_and_not_read(nano, prompts):
+    weight = nano.model.model.language_model.norm.weight
+    with torch.no_grad():
+        kept = weight[0].clone()
+        weight[0] = torch.inf
+    try:
+        with pytest.raises(ECGError, match="numbers overflow in float32"):
+            prefill(nano.model, prompts, 2)
+    finally:
+        with torch.no_grad():
+            weight[0] = kept
 
 
 def test_a_step_moves_no_memory(nano, prompts):
@@ -164,8 +206,8 @@ def test_a_step_moves_no_memory(nano, prompts):
     held = [batch.token, batch.place, batch.positions, batch.mask, *sum(batch.kept, ())]
     before = [one.data_ptr() for one in held]
     with torch.no_grad():
-        batch.step()
-        batch.step()
+        batch.step(batch.room)
+        batch.step(batch.room)
     after = [batch.token, batch.place, batch.positions, batch.mask, *sum(batch.kept, ())]
     assert [one.data_ptr() for one in after] == before
     assert batch.place.item() == prompts.input_ids.shape[1] + 2
@@ -182,10 +224,10 @@ def test_recording_a_step_is_not_a_step(nano, prompts):
     class Graph:
         def replay(self):
             told.append("replay")
-            made[0].step()
+            made[0].step(made[0].room)
 
     @contextmanager
-    def graph(_, capture_error_mode):
+    def graph(_, stream, capture_error_mode):
         told.append(f"record, {capture_error_mode}")
         state = [made[0].token, made[0].place, made[0].positions]
         before = [one.clone() for one in state]
@@ -213,22 +255,35 @@ def test_recording_a_step_is_not_a_step(nano, prompts):
 
 def test_layers_that_do_not_compile_are_run_as_they_are_with_a_warning(nano, prompts):
     def broken(*_):
-        raise RuntimeError("no C compiler")
+        raise OSError("no C compiler")
 
     plain = list(greedy(nano.model, prompts, **options(nano, max_new_tokens=3)))
     batch = prefill(nano.model, prompts, 3, nano.processor.placeholder_ids)
-    batch.layer = broken
+    batch.halves = (broken, broken)
     with pytest.warns(UserWarning, match="do not compile: no C compiler"), torch.no_grad():
-        _first_step(batch)
+        _first_step(batch, batch.room)
     assert batch.token[:, 0].tolist() == plain[1]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.filterwarnings("default")  # torch's compiler has advice to give
 @pytest.mark.parametrize("compiles", [False, True])
-def test_a_recorded_step_gives_the_tokens_of_a_plain_one(prompts, compiles):
+def test_a_recorded_step_gives_the_tokens_of_generate(compiles):
+    """In float32, over a dozen stretches; on a simulated ECG, which needs no files."""
     nano = load_model("nano", device="cuda")
-    given = options(nano, max_new_tokens=80)
-    with patch("ecg_r1.decode._compiles", return_value=compiles):
-        recorded = list(greedy(nano.model, prompts, **given))
-        with patch("ecg_r1.decode._graphs", return_value=False):
-            assert list(greedy(nano.model, prompts, **given)) == recorded
+    model = nano.model.float()
+    ecg = simulate(HeartSpec(hr_bpm=72), seed=1)
+    signal, page = tower_input(ecg, nano.processor.prompt), draw_page(ecg, **nano.page)
+    inputs = {"ecgs": [signal] * 2, "images": [page] * 2}
+    batch = nano.processor(ROWS[:3], **inputs).to("cuda")
+    given = options(nano, max_new_tokens=100)
+    given["suppressed"] = [*given["suppressed"], given["end_id"]]  # no row ends before
+    out = model.generate(
+        **batch, do_sample=False, max_new_tokens=100, suppress_tokens=given["suppressed"]
+    )
+    with (
+        patch("ecg_r1.decode._compiles", return_value=compiles),
+        patch("ecg_r1.decode._STRETCH", 8),
+    ):
+        ours = rows_of(greedy(model, prompts_of(nano.processor, ROWS[:3], **inputs), **given))
+    assert ours == out[:, batch["input_ids"].shape[1] :].tolist()

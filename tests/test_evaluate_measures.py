@@ -241,6 +241,20 @@ def test_strict_mode_pays_neither_for_length_nor_for_silence():
     assert grounded.strict_record(short)["LeadEvidenceValidity"] == 0
 
 
+def test_no_lead_to_judge_is_no_zero():
+    nothing = {"LeadEvidenceValidity": [], "AnalysisRelevance": []}
+    told = grounded.strict_record(nothing)
+    assert told["LeadEvidenceValidity"] is None
+    assert told["AnalysisRelevance"] == 0
+    strict = grounded.aggregate([("a", nothing), ("b", {"LeadEvidenceValidity": [2]})])[
+        "strict"
+    ]
+    assert strict["LeadEvidenceValidity"] == {"value": 100.0, "ci": None, "n": 1}
+    assert strict["AnalysisRelevance"]["n"] == 2
+    both = grounded.agreement([nothing, nothing], [nothing, {"LeadEvidenceValidity": [2]}])
+    assert both["LeadEvidenceValidity"]["n"] == 0
+
+
 def judgement(**changes):
     items = {name: [{"Score": allowed[-1]}] for name, (_, allowed) in grounded.CRITERIA.items()}
     return json.dumps(items | changes)
@@ -339,6 +353,10 @@ def test_random_letters_fall_as_in_the_reference(recorded, run, result):
         ("AFL and RBBB", "cpsc", ("RBBB",)),
         ("First degree AV block. No atrial fibrillation.", "cpsc", ("I-AVB",)),
         ("ABNORMAL RBBB", "code15", ("RBBB", "ABNORMAL")),
+        ("ST, RBBB", "code15", ("RBBB", "ST")),  # sinus tachycardia in its letters
+        ("ST depression and ST-T changes; ST segment", "code15", ()),
+        ("possible MI. CD cannot be excluded. HYP: no", "ptbxl", ()),
+        ("MI is unlikely, CD is present", "ptbxl", ("CD",)),
     ],
 )
 def test_the_strict_parser_knows_words_and_denials(text, space, expected):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import types
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,9 +30,10 @@ from ecg_r1.__main__ import main
 from ecg_r1.claims.facts import Facts
 from ecg_r1.corpus.endpoint import Endpoint
 from ecg_r1.ecg import LEADS, ECGError, read_ecg
-from ecg_r1.evaluate import conditions, modality, own, runner
+from ecg_r1.evaluate import conditions, modality, options, own, runner
 from ecg_r1.evaluate.calibration import calibration
-from ecg_r1.evaluate.consistency import _embedder, consistency
+from ecg_r1.evaluate.compare import compare
+from ecg_r1.evaluate.consistency import EMBEDDING_NAME, _embedder, consistency
 from ecg_r1.evaluate.ecgbench import ecgbench
 from ecg_r1.evaluate.evidence import evidence_following, first_wrong_step
 from ecg_r1.evaluate.files import Readings, Row, Run, Truth, settle_run
@@ -201,6 +203,16 @@ def test_an_unstated_number_is_counted_and_not_an_error():
     assert told["numbers"]["hr_bpm"]["mae"] is None
 
 
+def test_tokens_that_nobody_counted_and_failed_readings_are_no_zeros():
+    rows = [
+        Row("a", "signal", "clean", "x", n_tokens=10, seconds=2.0),
+        Row("b", "signal", "clean", "x", seconds=4.0),
+        Row("c", "signal", "clean", "", seconds=90.0, problem="HTTP 500"),
+    ]
+    told = stage_one(run_of([truth(name) for name in "abc"], rows), "signal")
+    assert (told["tokens"], told["seconds"], told["failed"]) == (10, 3, 1)
+
+
 def four_records():
     """The image arm is always wrong, the others are right."""
     truths = [truth(name) for name in "abcd"]
@@ -235,6 +247,43 @@ def test_a_change_on_any_paper_counts_once():
         for paper in conditions.PAPERS[1:]
     ]
     assert modality.papers(run_of(truths, rows))["image"]["value"] == 0.5
+
+
+def test_a_condition_is_compared_with_the_clean_readings_of_its_own_records():
+    truths, rows = four_records()  # signal is right on all four
+    rows[0] = Row("a", "signal", "clean", answer("atrial flutter", 100))
+    rows += [Row(name, "signal", "noise", answer("atrial flutter", 75)) for name in "ab"]
+    told = modality.robustness(run_of(truths, rows))["noise"]["arms"]["signal"]
+    assert told["jaccard"]["value"] == 0
+    assert told["clean"]["jaccard"] == {"value": 0.5, "ci": [0.0, 1.0], "n": 2}
+    assert told["jaccard_change"]["value"] == -0.5
+    assert (told["hr_mae"]["value"], told["clean"]["hr_mae"]["value"]) == (5, 15)
+
+
+def test_runs_are_compared_record_by_record():
+    truths, rows = four_records()
+    better = [replace(row, text=answer("sinus rhythm", 72)) for row in rows[:9]]  # a, b and c
+    told = compare(run_of(truths, rows), run_of(truths, better))
+    assert told["signal"]["labels"] == {"value": 0.0, "ci": [0.0, 0.0], "n": 3}
+    assert told["image"]["labels"] == {"value": 1.0, "ci": [1.0, 1.0], "n": 3}
+    assert told["image"]["hr_error"]["value"] == 2.0  # 72 of 70, where 70 was told
+    assert told["signal and image"]["findings"] == {"value": 1.0, "ci": [1.0, 1.0], "n": 3}
+    assert compare(run_of(truths, rows[:1]), run_of(truths, rows[5:6])) == {}
+
+
+def test_supplied_reasoning_is_compared_on_the_same_records():
+    block = ("first-degree av block", "normal ecg")
+    truths = [truth(name, block, pr_ms=230.0) for name in "abc"]
+    for one in truths:
+        one.facts["findings"] = {"p_present": [True, []], "pr_long": [True, []]}
+    rows = [Row(name, "signal", "clean", answer(block[0])) for name in "bc"]
+    rows += [Row("a", "signal", "clean", answer("sinus rhythm"))]
+    rows += [Row(name, "signal", "reasoned", answer(block[0])) for name in "ab"]
+    told = evidence_following(run_of(truths, rows), "signal")
+    assert told["initial"]["value"] == pytest.approx(2 / 3, abs=1e-3)
+    assert told["supplied"]["found"]["value"] == 1.0  # "normal ecg" is no walk
+    assert told["supplied"]["unaided"]["value"] == 0.5
+    assert told["supplied"]["jaccard"]["value"] == 0.5
 
 
 def test_a_reader_that_looks_follows_the_shuffled_ecg():
@@ -331,6 +380,16 @@ def test_the_offline_judge_prefers_the_truth():
         judge_offline(right * 3, facts, labels)["AnalysisRelevance"]
         == good["AnalysisRelevance"]
     )
+
+
+def test_leads_are_asked_for_where_a_diagnosis_rests_on_some():
+    inferior = {"st_elevation_inferior": (True, ("II", "III", "aVF"))}
+    raised = Facts(numbers={}, findings=inferior, diagnoses=("st elevation",))
+    told = judge_offline("ST elevation.", raised, ("st elevation",))
+    assert told["LeadEvidenceValidity"] == [0]
+    usual = Facts(numbers={"hr_bpm": 70.0}, findings={"p_present": (True, ())})
+    told = judge_offline("Sinus rhythm.", usual, ("sinus rhythm", "normal ecg"))
+    assert told["LeadEvidenceValidity"] == []  # nothing to judge, which is no 0
 
 
 def test_consistency_pairs_by_record_and_leaves_empty_texts_out(monkeypatch):
@@ -525,6 +584,39 @@ def test_a_killed_suite_goes_on_where_it_was(echoes, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["resumed"]
 
 
+def test_what_failed_is_asked_again(echoes, tmp_path, monkeypatch):
+    (tmp_path / "records.jsonl").write_bytes((echoes / "records.jsonl").read_bytes())
+    truths = list(Run.load(echoes).truths.values())
+    down = Echo()
+    monkeypatch.setattr(down, "read", lambda shown: [Told("", problem="down")] * len(shown))
+    runner.run_reader(down, truths, tmp_path)
+    assert {row.problem for row in Run.load(tmp_path).rows.values()} == {"down"}
+    runner.run_reader(Echo(), truths, tmp_path)
+    found = Run.load(tmp_path).rows
+    assert len(found) == 4
+    assert all(row.problem is None and row.text for row in found.values())
+
+
+def test_two_readers_of_one_name_are_refused_before_anything_is_read(capsys):
+    words = ["evaluate", "--reader", "protocol", "--data", SHIPPED, "--split", "all"]
+    assert main([*words, "--beside", "a/rl/model", "b/rl"]) == 2
+    assert "two readers would both be called 'protocol'" in capsys.readouterr().err
+    with pytest.raises(ECGError, match="both be called 'rl'"):
+        options._check_names(["nano", *options._names_beside(["a/rl/model", "b/rl"])])
+
+
+def test_an_embedding_model_that_cannot_be_loaded_is_named(monkeypatch):
+    def refuse(name, **_):
+        raise OSError("offline")
+
+    _embedder.cache_clear()
+    stub = types.SimpleNamespace(SentenceTransformer=refuse)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", stub)
+    with pytest.raises(ECGError, match="loaded from 'BAAI/bge-m3': offline"):
+        consistency(run_of(*four_records()), embedding="BAAI/bge-m3")
+    assert options.EMBEDDING == EMBEDDING_NAME
+
+
 def test_one_command_sets_protocol_and_checkpoints_beside_a_run(echoes, tmp_path, monkeypatch):
     class Other(Echo):
         def __init__(self, name):
@@ -541,6 +633,8 @@ def test_one_command_sets_protocol_and_checkpoints_beside_a_run(echoes, tmp_path
     for column in ("nano, signal", "nano, image, another's ECG", "protocol, signal"):
         assert f"| {column} " in head
     assert "| without, image " in head
+    assert "### Against nano, record by record" in page
+    assert "| without | image | labels, Jaccard | 0 " in page  # both say the same here
 
 
 # --- other readers ----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ MODULE_OF = {
 COMES_WITH = {
     "huggingface_hub": "transformers",
     "fastapi": "gradio",
+    "gradio_client": "gradio",
     "starlette": "gradio",
     "pyarrow": "datasets",
     "IPython": "ipywidgets",

@@ -14,6 +14,7 @@ import torch
 pytest.importorskip("accelerate", reason="needs the extra 'train'")
 datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
 
+from accelerate import Accelerator
 from conftest import ROOT
 
 from ecg_r1.__main__ import main
@@ -36,7 +37,7 @@ from ecg_r1.rl.loss import (
 )
 from ecg_r1.rl.policy import Policy, _draw
 from ecg_r1.rl.prompts import PromptStream
-from ecg_r1.rl.train import train_rl
+from ecg_r1.rl.train import RunLog, train_rl
 
 CPU = torch.device("cpu")
 SMALL = RLConfig(
@@ -323,8 +324,9 @@ def test_an_answer_depends_on_its_own_prompt_and_luck_alone(small, nano, stream)
 
 
 def test_placeholders_are_never_sampled(small, nano, stream):
-    with torch.no_grad():  # each of them now likelier than all other tokens together
-        small.get_input_embeddings().weight[nano.processor.placeholder_ids, 0] += 2
+    among = torch.zeros(small.config.text_config.vocab_size)
+    among[nano.processor.placeholder_ids] = 100  # now likelier than all other tokens together
+    small.lm_head.register_forward_hook(lambda _head, _inputs, scores: scores + among)
     prompts, chances = stream.inputs([0], CPU), stream.chances([0], 8, 12)
     policy = Policy(small, nano.processor)
     written = {t for answer in policy.sample(prompts, chances) for t in answer.tokens}
@@ -339,13 +341,30 @@ def test_prompts_follow_seed_and_place_alone(rows, nano):
         PromptStream(rows, nano.processor, ModalityDropout(), seed) for seed in (0, 0, 1)
     )
     places = range(3 * len(rows))
-    assert [stream.row(p)["id"] for p in places] == [again.row(p)["id"] for p in places]
-    assert [stream.row(p)["id"] for p in places] != [other.row(p)["id"] for p in places]
+    assert [stream.record_id(p) for p in places] == [again.record_id(p) for p in places]
+    assert [stream.record_id(p) for p in places] != [other.record_id(p) for p in places]
     for epoch in range(3):
-        seen = {stream.row(epoch * len(rows) + p)["id"] for p in range(len(rows))}
+        seen = {stream.record_id(epoch * len(rows) + p) for p in range(len(rows))}
         assert len(seen) == len(rows)
     assert torch.equal(stream.chances([4], 2, 5), again.chances([3, 4], 2, 5)[2:])
     assert not {"signal", "page"} & set(stream.columns(0))
+
+
+def test_a_table_gives_the_prompts_of_a_list_and_is_cut_once(rows, nano, monkeypatch):
+    table = datasets.Dataset.from_list(rows)
+    one, other = (PromptStream(r, nano.processor, ModalityDropout(), 5) for r in (rows, table))
+    monkeypatch.setattr(
+        datasets.Dataset, "select_columns", lambda *_: pytest.fail("the table is copied again")
+    )
+    monkeypatch.setattr(
+        datasets.Dataset, "_fast_select_column", lambda *_: pytest.fail("a column is copied")
+    )
+    places = range(len(rows))
+    for name in ("record_id", "environment", "columns"):
+        chosen = [[getattr(s, name)(p) for p in places] for s in (one, other)]
+        assert chosen[0] == chosen[1]
+    told, same = (s.inputs(places, CPU) for s in (one, other))
+    assert all(torch.equal(told[name], same[name]) for name in told)
 
 
 # --- rewards as one ---------------------------------------------------------------------------
@@ -438,6 +457,15 @@ def test_a_resumed_run_is_the_uninterrupted_one(small, nano, rows, tmp_path):
     assert all(torch.equal(value, final[n]) for n, value in small.state_dict().items())
 
 
+def test_a_run_with_other_settings_is_not_gone_on_with(tmp_path):
+    about = {"seed": 3, "clip_low": 0.2, "steps": 2, "rewards": ["even_share"]}
+    accelerator = Accelerator(cpu=True)
+    RunLog(tmp_path, accelerator, about)
+    RunLog(tmp_path, accelerator, about | {"steps": 9})
+    with pytest.raises(ECGError, match=r"holds a run with rewards \['even_share'\], not \[\]"):
+        RunLog(tmp_path, accelerator, about | {"rewards": []})
+
+
 def train_until_power_fails(small, start, nano, rows, folder, config):
     """Two steps and a state, then a third step that was logged but not kept."""
 
@@ -491,7 +519,7 @@ def test_groups_that_teach_nothing_are_played_again_within_limits(small, nano, r
         return reward
 
     ids = [
-        PromptStream(rows, nano.processor, ModalityDropout(), 3).row(p)["id"] for p in range(5)
+        PromptStream(rows, nano.processor, ModalityDropout(), 3).record_id(p) for p in range(5)
     ]
     config = changed(steps=1, retries=3)
     some = flat_but_for(ids[0], ids[4])

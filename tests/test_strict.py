@@ -4,7 +4,9 @@ import json
 import random
 
 import pytest
+from conftest import ROOT
 
+from benchmarks.rewards import cheat_table
 from ecg_r1.claims.facts import Facts
 from ecg_r1.rewards import (
     paper_diagnosis_reward,
@@ -36,6 +38,10 @@ def evidence(text, **columns):
 
 def diagnosis(text):
     return strict_diagnosis_reward([text], solution=[SOLUTION])[0]
+
+
+# Their leads or numbers are wrong, and all the other evidence, which is most of it, is right.
+MOSTLY_RIGHT = ("right findings in wrong leads", "numbers as wide ranges")
 
 
 def total(text):
@@ -130,6 +136,44 @@ def test_measurements_bear_out_or_contradict_what_was_not_asked():
     assert unknown == [pytest.approx(2 * 1 * 0.5 / 1.5)]
 
 
+def test_truisms_do_not_dilute_what_is_wrong():
+    key = "step_5_electrolytes_qt: QTc 470 ms"
+    said = (
+        "QTc 470 ms. U waves are present. QTc above 100 ms. QT above 100 ms. QT below 700 ms."
+    )
+    measured = {"measurements": [json.dumps({"qtc_ms": 470, "qt_ms": 380})]}
+    told = strict_evidence_reward([reading({5: said}, "x")], solution=[key], **measured)
+    # As without them: recall 1, precision 1/2, and U waves are only unasked for.
+    assert told == [pytest.approx(2 / 3)]
+    wrong = said.replace("U waves are present", "QT 480 ms")
+    told = strict_evidence_reward([reading({5: wrong}, "x")], solution=[key], **measured)
+    assert told == [0.0]  # one of two is wrong, whatever is true beside it
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("QTc 465-475 ms", 1.0),
+        ("QTc 300-640 ms", 0.0),  # its middle is right, and it says nothing
+        ("QTc above 465 ms", 0.0),
+        ("QTc 484 ms", 1.0),  # within half of 30 ms
+        ("QTc 486 ms", 0.0),
+    ],
+)
+def test_a_number_is_told_and_not_surrounded(said, expected):
+    key = "step_5_electrolytes_qt: QTc 470 ms"
+    told = strict_evidence_reward([reading({5: f"{said}."}, "x")], solution=[key])
+    assert told == [pytest.approx(expected)]
+
+
+def test_what_leaves_room_for_the_truth_contradicts_nothing():
+    key = "step_5_electrolytes_qt: QTc 470 ms; no U waves"
+    texts = [reading({5: f"No U waves. QTc {x} ms."}, "x") for x in ("above 440", "above 500")]
+    room, none = strict_evidence_reward(texts, solution=[key] * 2)
+    assert room == pytest.approx(1 / 2)  # recall and precision 1/2
+    assert none == 0.0
+
+
 def test_facts_and_plain_numbers_say_the_same():
     facts = Facts(numbers={"qtc_ms": 470.0, "qt_ms": 380.0}).to_json()
     text = reading({5: "QTc 470 ms. QT 480 ms."}, "x")
@@ -158,6 +202,16 @@ def test_no_cheat_beats_an_honest_half_right_answer(name):
     half = total(honest(SOLUTION, 0.5))
     cheat = CHEATS[name](SOLUTION)
     assert total(cheat) < half, (name, total(cheat), half)
+    known = {"measurements": [MEASURED]}
+    if name not in MOSTLY_RIGHT:
+        assert evidence(cheat, **known) < evidence(honest(SOLUTION, 0.5), **known)
+
+
+def test_the_published_table_is_what_the_rewards_pay():
+    table = cheat_table()
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+    paid = [float(row.split("|")[3]) for row in table.splitlines()[2:]]
+    assert max(paid[2:]) < paid[1] < paid[0] == 3  # any cheat, half of the truth, all of it
 
 
 def test_the_table_shows_what_the_paper_pays():
@@ -193,6 +247,33 @@ def test_any_text_is_scored_without_an_error():
         text = "".join(rng.choices(pieces, k=rng.randint(0, 60)))
         for score in (*strict_format_reward([text]), diagnosis(text), evidence(text)):
             assert 0.0 <= score <= 1.0
+
+
+DEEP = "[" * 100_000
+BROKEN = {
+    "evidence": (
+        "3", "[", DEEP, "null", '{"step_5_electrolytes_qt": null}',
+        '{"step_5_electrolytes_qt": [3]}', '{"step_5_electrolytes_qt": [{"name": "x"}]}',
+        '{"step_5_electrolytes_qt": [{"kind": "finding", "name": "u waves", "leads": null}]}',
+        '{"step_5_electrolytes_qt": [{"kind": "interval", "name": "qtc_ms", "value": "x"}]}',
+        '{"step_5_electrolytes_qt": [{"kind": "finding", "name": ["u waves"]}]}',
+        {"step_5_electrolytes_qt": object()},
+    ),
+    "measurements": (
+        3, "3", "[", DEEP, '{"numbers": 3}', '{"numbers": {"hr_bpm": null}}',
+        '{"hr_bpm": "x"}', '{"hr_bpm": NaN}', '{"hr_bpm": 1e999}', '{"leads": {"V1": 3}}',
+        {"hr_bpm": object()},
+    ),
+    "solution": (None, 3, [], {}, "\ud800", "step_1_" * 5000, DEEP),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "value"), [(c, v) for c in BROKEN for v in BROKEN[c]])
+def test_a_broken_column_is_no_error(column, value):
+    columns = {"solution": [SOLUTION], column: [value]}
+    (told,) = strict_evidence_reward([honest(SOLUTION)], **columns)
+    assert told == (1.0 if column == "measurements" else None)
+    assert strict_diagnosis_reward([honest(SOLUTION)], **columns)[0] in (None, 1.0)
 
 
 def test_messages_are_read_like_strings():

@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 from conftest import ROOT
+from gradio.utils import get_function_description
 from PIL import Image
 from studio import HOSTILE, Nano, Script, text_of
 
@@ -28,7 +30,7 @@ from ecg_r1.inputs import open_case
 from ecg_r1.page import page_segments
 from ecg_r1.reading import Reading
 from ecg_r1.report import parse_report
-from ecg_r1.studio import exports, guess, links, marked
+from ecg_r1.studio import api, exports, guess, links, marked
 from ecg_r1.studio.agreement import ROWS, agreement, agreement_html
 from ecg_r1.studio.batch import read_folder, records
 from ecg_r1.studio.build import read_examples
@@ -52,6 +54,7 @@ from ecg_r1.studio.study import (
     damaged,
     study,
 )
+from ecg_r1.studio.tempfiles import Passing
 
 EXAMPLES = list(read_examples().values())
 
@@ -368,6 +371,8 @@ def test_a_link_brings_back_what_it_was_made_of():
         ("rotate_deg", "1e999"),
         ("layout", "9x9"),
         ("leads_off", "V1-<b>"),
+        ("speed_mm_s", "33"),  # between two that the page offers
+        ("gain_mm_mv", "nan"),
         ("control", "mine"),
         ("hr_bpm", "12"),
         ("seed", "-1"),
@@ -377,6 +382,11 @@ def test_a_link_brings_back_what_it_was_made_of():
 def test_a_link_with_a_wrong_setting_is_refused_with_it(name, value):
     with pytest.raises(ECGError, match=name):
         links.from_query({"example": "simulator", name: value}, ["A0003.hea"])
+
+
+def test_a_lead_that_a_link_names_twice_is_silent_once():
+    linked = links.from_query({"leads_off": "V1-V2-V1"}, [])
+    assert linked.change.leads_off == ("V1", "V2")
 
 
 # ------------------------------------------------------------------ take away
@@ -400,6 +410,46 @@ def test_the_pdf_has_pages_with_the_trace_first(session):
     assert made.startswith(b"%PDF")
     assert int(re.search(rb"/Count (\d+)", made)[1]) >= 3  # the trace, and two of words
     assert len(made) < 3_000_000
+
+
+def test_the_words_of_strangers_are_no_markup_in_the_markdown_and_whole_in_the_pdf(
+    session,
+):
+    hostile = "# Big\n- item\n1. one\n*bold* [a](b) `code` &lt;b> | x\n{0} {1}"
+    session.readings["both"] = reading("both", hostile)
+    shown = exports.to_markdown(session).splitlines()
+    for line in (
+        "\\# Big", "\\- item", "1\\. one", "{0} {1}",
+        "\\*bold\\* \\[a\\](b) \\`code\\` &amp;lt;b> \\| x",
+    ):  # fmt: skip
+        assert line in shown
+    drawn = [words for line in exports._lines(session) for *_, words in exports._wrapped(line)]
+    assert "*bold* [a](b) `code` &lt;b> | x" in drawn
+    assert any(words.startswith("- \u2717 contradicted") for words in drawn)
+
+
+def test_the_pdf_has_letters_for_what_reports_say():
+    font = exports._font(exports.TEXT_PX)
+    missing = bytes(font.getmask("\U0010ffff"))
+    signs = "\u00e9\u00df\u00b0\u00b1\u00b5\u2265\u2264\u2013\u2192\u221a\u2713\u2717\u223c"
+    assert [sign for sign in signs if bytes(font.getmask(sign)) == missing] == []
+
+
+def test_the_report_names_the_version_of_a_model_from_the_hub(session):
+    folder = f"/cache/models--a--b/snapshots/{'0123456789' * 4}"
+    session.asked = {0: Asked.of(Nano("a/b", folder=folder))}
+    assert exports.report(session)["models"][0]["version"] == "0123456789" * 4
+    assert f"model: a/b {'0123456789' * 4}" in exports.to_markdown(session)
+    assert Asked.of(Nano()).version == ""
+
+
+def test_a_report_is_of_one_moment(session):
+    now = session.as_now()
+    session.readings["control"] = reading("control")
+    assert list(exports.report(now)["readings"]) == ["signal", "image", "both"]
+    session.start(session.study, Change(blur=1), "blank")
+    assert exports.report(now)["changed"] == []
+    assert set(exports.report(now)["audits"]) == {"signal", "image", "both"}
 
 
 def test_nothing_to_take_away_is_said():
@@ -452,6 +502,17 @@ def test_options_come_from_the_line_then_the_environment():
     assert read_settings([], {}).host is None  # this machine alone
 
 
+def test_help_tells_of_every_option_and_variable(capsys):
+    with pytest.raises(SystemExit):
+        read_settings(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for name in ("MODEL", "SECOND_MODEL", "QUANTISE", "LOGIN"):
+        assert f"ECG_R1_{name} " in shown
+    for option in ("model", "second-model", "quantise", "host", "port", "queue", "record"):
+        assert f"--{option} " in shown
+    assert DISCLAIMER in shown
+
+
 def test_a_login_without_a_password_is_refused_and_not_repeated():
     with pytest.raises(ECGError, match="name:password") as caught:
         read_settings([], {"ECG_R1_LOGIN": "secret"})
@@ -467,6 +528,17 @@ def test_the_second_model_comes_from_the_line_then_the_environment_and_is_anothe
         read_settings(["--model", "a/b"], environment)
 
 
+def test_few_bits_come_from_the_line_then_the_environment_and_never_for_nano_alone():
+    environment = {"ECG_R1_QUANTISE": "8bit", "ECG_R1_MODEL": "a/b"}
+    assert read_settings([], {}).quantise is None
+    assert read_settings([], environment).quantise == "8bit"
+    assert read_settings(["--quantise", "4bit"], environment).quantise == "4bit"
+    with pytest.raises(ECGError, match="'3bit'"):
+        read_settings([], environment | {"ECG_R1_QUANTISE": "3bit"})
+    with pytest.raises(ECGError, match="4bit is not for nano"):
+        read_settings(["--quantise", "4bit"], {})
+
+
 def test_a_folder_becomes_a_table_with_reasons_for_what_cannot_be_read(tmp_path, monkeypatch):
     script = Script()
     monkeypatch.setattr(ecg_r1.reading, "interpret", script.interpret)
@@ -474,8 +546,11 @@ def test_a_folder_becomes_a_table_with_reasons_for_what_cannot_be_read(tmp_path,
         (tmp_path / name).write_bytes((ROOT / "assets/ecgs" / name).read_bytes())
     (tmp_path / "=bad.csv").write_text("I,II\n1,2\n")
     assert [one.name for one in records(tmp_path)] == ["=bad.csv", "A0003.hea"]
+    (tmp_path / "scans.csv").mkdir()  # a folder, whatever its name
     table = tmp_path / "out.csv"
-    assert len(list(read_folder(tmp_path, table, model=Nano(), arms=("signal", "both")))) == 2
+    for _ in range(2):  # the table of the first time is no record
+        told = list(read_folder(tmp_path, table, model=Nano(), arms=("signal", "both")))
+        assert len(told) == 2
     with table.open(newline="") as file:
         bad, good = csv.DictReader(file)
     assert bad["file"] == "'=bad.csv"  # a spreadsheet would run it
@@ -508,6 +583,38 @@ def test_files_that_lack_words_are_told_from_those_that_cannot_be_read(tmp_path)
     assert not lacks_words([])
 
 
+# ------------------------------------------------------------------ for programs
+
+
+@pytest.mark.parametrize(
+    "call", [api.measure_api, api.page_api, api.audit_api, api.read_api(Models(["nano"]))]
+)
+def test_each_call_tells_of_every_argument_by_itself(call):
+    """Of a docstring Gradio shows one line for each argument, and of no other function."""
+    words, arguments, returns = get_function_description(call)
+    assert words.endswith(".")
+    assert returns
+    assert all(len(told) > 10 for told in arguments.values()), arguments
+
+
+def test_a_text_that_is_too_long_to_audit_is_refused():
+    with pytest.raises(ECGError, match="100001 characters"):
+        api.audit_api("x" * 100_001, [str(ROOT / "assets/ecgs/A0003.hea")], None, "", "")
+
+
+def test_a_file_that_nobody_came_for_is_let_go_of(tmp_path):
+    left, used = tmp_path / "a/left", tmp_path / "b/used"
+    for file in (left, used):
+        file.parent.mkdir()
+        file.touch()
+    files = Passing(keep_s=0.01)
+    files.expect([str(left)])
+    time.sleep(0.02)
+    files.expect([str(used)])
+    assert [left.exists(), used.exists()] == [False, True]
+    assert list(files._needed) == [str(used)]
+
+
 # ------------------------------------------------------------------ models, recorded readings
 
 
@@ -526,6 +633,11 @@ def test_each_model_is_loaded_once_for_all_who_ask_at_once(script):
         got = list(pool.map(models.get, [0, 1] * 8))
     assert len({id(one) for one in got}) == 2
     assert models.told["other"] == ["other: 17.7 GB, licence <free>"]
+
+
+def test_every_model_but_nano_is_loaded_in_few_bits(script):
+    Models(["nano", "other"], "4bit").load_all()
+    assert script.loaded == [("nano", None), ("other", "4bit")]
 
 
 def test_all_models_read_in_one_call_and_a_refusal_comes_back_as_it_was(script, example):

@@ -4,7 +4,7 @@
 batches, `files` keeps it all. On such a `Run` work the measures: `stage_one` (numbers, labels,
 grammar), `modality` (missing modalities, robustness, shuffled ECGs), `consistency`, `grounded`
 with `offline_judge` and `llm_judge`, `ecgbench`, `evidence`, `calibration`. `suite` joins
-them, `page` shows them.
+them, `compare` sets two runs against each other, `page` shows them.
 """
 
 from importlib import import_module

@@ -29,7 +29,8 @@ class Condition:
     Attributes:
         name: Key in result files.
         about: What happens, in words.
-        arms: Arms that can notice.
+        arms: Arms that are asked. Changed pages are shown to the image arm alone, whose only
+            source they are; "both" sees them too, beside the signal, and is left out for time.
         signal: What happens to the record, before the page is drawn.
         page: Changed arguments of `draw_page`.
         picture: What happens to the drawn page.

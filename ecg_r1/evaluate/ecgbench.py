@@ -7,7 +7,7 @@ know words, negations and synonyms, and count what cannot be parsed or is missin
 import json
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from ecg_r1.claims.schema import GROUPS
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate.files import Run, Truth
 from ecg_r1.evaluate.stated import claims_of, diagnoses_of
-from ecg_r1.evaluate.statistics import auroc, counts_of, interval, macro_auroc
+from ecg_r1.evaluate.statistics import counts_of, interval, macro_auroc
 
 Mode = Literal["strict", "paper"]
 SPACES: dict[str, tuple[str, ...]] = {
@@ -132,13 +132,31 @@ def strict_classes(text: str, space: str) -> tuple[str, ...]:
     return tuple(name for name in SPACES[space] if name in by_words or _written(name, text))
 
 
+_UNSURE_BEFORE = re.compile(
+    r"\b(?:no|not|without|rather than|excludes?|absent|possibl[ey]|probabl[ey]|may|might|could|"
+    r"suspected|question of|versus|vs)\b",
+    re.IGNORECASE,
+)
+_UNSURE_AFTER = re.compile(
+    r"\s*(?:\?|:\s*(?:no|absent|negative)\b|"
+    r"(?:is |are |was |were |can ?not be |can't be |not )+"
+    r"(?:excluded|absent|possible|likely|unlikely|seen|present|suspected|ruled out|"
+    r"(?:entirely|completely) excluded)|(?:unlikely|absent|excluded|ruled out)\b)",
+    re.IGNORECASE,
+)
+_IS_PRESENT = re.compile(r"\s*(?:is |are |was |were )(?:present|seen)\b", re.IGNORECASE)
+# "ST" is CODE-15's sinus tachycardia, and in most texts a segment.
+_SEGMENT = r"(?!\W{0,3}(?:segment|elevat|depress|chang|deviat|abnormal|and T|or T|T[ -]|/))"
+
+
 def _written(name: str, text: str) -> bool:
-    """Whether a class stands there by its letters, not denied in the same clause."""
-    for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text):
-        clause = re.split(r"[.;,\n]", text[: match.start()])[-1]
-        if not re.search(
-            r"\b(?:no|not|without|rather than|excludes?|absent)\b", clause, re.IGNORECASE
-        ):
+    """Whether a class stands there by its letters, neither denied nor hedged in its clause."""
+    more = _SEGMENT if name == "ST" else ""
+    for match in re.finditer(rf"(?<![\w-]){re.escape(name)}(?![\w-]){more}", text):
+        before = re.split(r"[.;,\n]", text[: match.start()])[-1]
+        after = re.split(r"[.;,\n]", text[match.end() :])[0]
+        unsure = _UNSURE_AFTER.match(after) and not _IS_PRESENT.match(after)
+        if not unsure and not _UNSURE_BEFORE.search(before):
             return True
     return False
 
@@ -199,22 +217,38 @@ def paper_scores(
     Classes are those that occur in the truth; a predicted class that never does is ignored. The
     AUC of a hard decision is the balanced accuracy; None where a class is true of every row.
     """
-    told, true = [set(one) for one in told], [set(one) for one in true]
-    names = sorted(set().union(*true)) if true else []
-    if not names:
+    return _hard_scores(*_matrices(told, true))
+
+
+def _matrices(
+    told: Sequence[Iterable[str]], true: Sequence[Iterable[str]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answers and truth as `(rows, classes)` of booleans, over the classes of the truth."""
+    names = sorted({name for one in true for name in one})
+    sets = [[set(one) for one in many] for many in (told, true)]
+    return tuple(
+        np.array([[name in one for name in names] for one in many], dtype=bool).reshape(
+            len(many), len(names)
+        )
+        for many in sets
+    )
+
+
+def _hard_scores(told: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
+    there = true.any(axis=0)
+    if not there.any():
         return {"f1": None, "auc": None, "hamming": None}
-    f1 = [counts_of(name, told, true).f1 for name in names]
-    areas = [
-        auroc([float(name in one) for one in told], [name in one for one in true])
-        for name in names
-    ]
-    wrong = [
-        (name in a) != (name in b) for a, b in zip(told, true, strict=True) for name in names
-    ]
+    told, true = told[:, there], true[:, there]
+    hits, positives, named = (told & true).sum(0), true.sum(0), told.sum(0)
+    negatives = len(true) - positives
+    auc = None
+    if negatives.all():
+        right = (~told & ~true).sum(0)
+        auc = float(np.mean((hits / positives + right / negatives) / 2))
     return {
-        "f1": float(np.mean(f1)),
-        "auc": None if None in areas else float(np.mean([a for a in areas if a is not None])),
-        "hamming": float(np.mean(wrong)),
+        "f1": float(np.mean(2 * hits / (positives + named))),
+        "auc": auc,
+        "hamming": float(np.mean(told != true)),
     }
 
 
@@ -233,24 +267,17 @@ def multi_label(
         scores: Class to label score, for the AUC from probabilities; None where there is none.
     """
     told, true = [tuple(one) for one in told], [tuple(one) for one in true]
+    said, are = _matrices(told, true)
     whole = paper_scores(told, true)
     found: dict[str, Any] = {"n": len(true), "classes": _class_table(told, true)}
     for name, value in whole.items():
-        drawn = interval(patients, _resampled(told, true, name), resamples=200)
+        drawn = interval(patients, lambda k, of=name: _hard_scores(said[k], are[k])[of])
         found[name] = {
             "value": None if value is None else round(100 * value, 1),
             "ci": None if drawn is None else [round(100 * x, 1) for x in drawn],
         }
     found["auc_from_scores"] = _auc_from_scores(scores, true, patients) if scores else None
     return found
-
-
-def _resampled(
-    told: list[tuple], true: list[tuple], name: str
-) -> Callable[[np.ndarray], float | None]:
-    return lambda chosen: paper_scores([told[k] for k in chosen], [true[k] for k in chosen])[
-        name
-    ]
 
 
 def _class_table(told: list[tuple], true: list[tuple]) -> dict[str, dict[str, Any]]:
@@ -399,6 +426,7 @@ def score_files(gold: Path, told: Path, space: str, *, mode: Mode = "strict") ->
     """Scores of a file of predictions against a file of ECGBench.
 
     In the paper's mode rows without a prediction are left out; strictly they are wrong.
+    ECGBench does not say whose ECGs its rows are: intervals draw rows, not patients.
 
     Args:
         gold: ECGBench's own jsonl.

@@ -8,19 +8,17 @@ which models that only write readings cannot follow.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge import judge
 from ecg_r1.claims.omissions import SPOKEN_OF
 from ecg_r1.claims.schema import GROUPS
 from ecg_r1.claims.support import SUPPORT
-from ecg_r1.evaluate.files import Run
+from ecg_r1.evaluate.files import Row, Run, Truth
 from ecg_r1.evaluate.stated import claims_of, diagnoses_of
 from ecg_r1.evaluate.statistics import jaccard, with_interval
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 STEPS = ("criterion", "finding", "grounding", "decision")
 
@@ -79,43 +77,49 @@ def evidence_following(run: Run, arm: str, condition: str = "clean") -> dict[str
     Returns:
         `completion` (share of walks without a wrong step, with interval over patients),
         `stopped_at` (step to count), `initial` (share of these diagnoses that were concluded,
-        whatever the reasoning) and `supplied` (the same with the correct reasoning put before
-        the reader, where condition "reasoned" was run).
+        whatever the reasoning) and `supplied`, where condition "reasoned" was run: `found`,
+        the share concluded with the correct reasoning put before the reader, `unaided`, the
+        share without on the same records, and `jaccard` of all labels with it.
     """
-    walks = [
-        (truth.patient, label, row, truth)
-        for truth, row in run.pairs(arm, condition)
-        for label in truth.labels
-        if label != "normal ecg" and deciding(label, truth.measured)
-    ]
-    patients = [patient for patient, *_ in walks]
-    wrong = [first_wrong_step(row.text, label, t.measured) for _, label, row, t in walks]
-    named = [float(label in diagnoses_of(row.text)) for _, label, row, _ in walks]
+    walks = _walks(run, arm, condition)
+    patients = [truth.patient for truth, _, _ in walks]
+    wrong = [first_wrong_step(row.text, label, t.measured) for t, label, row in walks]
     return {
         "diagnoses": len(walks),
         "completion": with_interval(patients, [float(one is None) for one in wrong]),
         "stopped_at": {step: Counter(wrong)[step] for step in STEPS},
-        "initial": with_interval(patients, named),
+        "initial": _concluded(walks),
         "supplied": _supplied(run, arm),
     }
 
 
+def _walks(run: Run, arm: str, condition: str) -> list[tuple[Truth, str, Row]]:
+    """Every true diagnosis with evidence, of every record that was read."""
+    return [
+        (truth, label, row)
+        for truth, row in run.pairs(arm, condition)
+        for label in truth.labels
+        if label != "normal ecg" and deciding(label, truth.measured)
+    ]
+
+
+def _concluded(walks: Sequence[tuple[Truth, str, Row]]) -> dict[str, Any]:
+    named = [float(label in diagnoses_of(row.text)) for _, label, row in walks]
+    return with_interval([truth.patient for truth, _, _ in walks], named)
+
+
 def _supplied(run: Run, arm: str) -> dict[str, Any] | None:
-    """Decisions after the correct reasoning, over every label of every record."""
+    """Decisions after the correct reasoning, beside those without it on the same records."""
     pairs = run.pairs(arm, "reasoned")
     if not pairs:
         return None
-    patients = [truth.patient for truth, _ in pairs]
-    told: Sequence[tuple[str, ...]] = [diagnoses_of(row.text) for _, row in pairs]
-    true = [truth.labels for truth, _ in pairs]
-    each = [
-        (p, float(x in t))
-        for p, t, labels in zip(patients, told, true, strict=True)
-        for x in labels
-    ]
+    walks = _walks(run, arm, "reasoned")
+    clean = {truth.record: row for truth, row in run.pairs(arm)}
+    overlap = [jaccard(diagnoses_of(row.text), truth.labels) for truth, row in pairs]
     return {
-        "found": with_interval([p for p, _ in each], [v for _, v in each]),
-        "jaccard": with_interval(
-            patients, [jaccard(a, b) for a, b in zip(told, true, strict=True)]
+        "found": _concluded(walks),
+        "unaided": _concluded(
+            [(t, label, clean[t.record]) for t, label, _ in walks if t.record in clean]
         ),
+        "jaccard": with_interval([truth.patient for truth, _ in pairs], overlap),
     }

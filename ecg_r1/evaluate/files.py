@@ -137,7 +137,9 @@ class Readings:
         self.rows |= {row.key: row for row in rows}
 
     def __contains__(self, key: object) -> bool:
-        return key in self.rows
+        """Whether it was read; what failed (an endpoint that was down) is asked for again."""
+        row = self.rows.get(key)
+        return row is not None and row.problem is None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ CRITERIA: dict[str, tuple[str, tuple[int, ...]]] = {
     "EvidenceBasedReasoning": ("Evidence-BasedReasoning", (0, 50, 80, 100)),
     "RealisticDiagnosticProcess": ("ClinicalDiagnosticFidelity", (0, 50, 80, 100)),
 }
+MAY_BE_EMPTY = ("LeadEvidenceValidity",)
 _OF_HUNDRED = ("ECGFeatureGrounding", "Evidence-BasedReasoning", "ClinicalDiagnosticFidelity")
 Scores = Mapping[str, Sequence[float]]  # criterion to the scores of its items
 
@@ -89,15 +90,20 @@ def paper_means(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {title: round(value, 2) for title, value in means.items()}
 
 
-def strict_record(scores: Scores) -> dict[str, float]:
+def strict_record(scores: Scores) -> dict[str, float | None]:
     """One record's criteria from 0 to 100: what was scored, of what could be.
 
     A half-right diagnosis counts half, an absent criterion 0, and more items do not earn more.
+    `MAY_BE_EMPTY` says of which criteria an empty list means that there was nothing to judge,
+    as of the leads of a normal ECG; these are None.
     """
-    found = {}
+    found: dict[str, float | None] = {}
     for name, (title, allowed) in CRITERIA.items():
-        values = scores.get(name) or []
-        found[title] = 100 * sum(values) / (max(allowed) * len(values)) if values else 0.0
+        values = scores.get(name)
+        if values:
+            found[title] = 100 * sum(values) / (max(allowed) * len(values))
+        else:
+            found[title] = None if values is not None and name in MAY_BE_EMPTY else 0.0
     return found
 
 
@@ -121,11 +127,16 @@ def aggregate(
         "records": len(known),
         "failed": len(records) - len(known),
         "paper": paper_means([paper_record(scores) for _, scores in known]),
-        "strict": {
-            title: with_interval(patients, [one[title] for one in strict], digits=1)
-            for title in titles
-        },
+        "strict": {title: _mean_of(title, patients, strict) for title in titles},
     }
+
+
+def _mean_of(
+    title: str, patients: Sequence[str], strict: Sequence[Mapping[str, float | None]]
+) -> dict[str, Any]:
+    pairs = zip(patients, (one[title] for one in strict), strict=True)
+    known = [(patient, value) for patient, value in pairs if value is not None]
+    return with_interval([p for p, _ in known], [v for _, v in known], digits=1)
 
 
 def agreement(first: Sequence[Scores], second: Sequence[Scores]) -> dict[str, Any]:
@@ -138,7 +149,9 @@ def agreement(first: Sequence[Scores], second: Sequence[Scores]) -> dict[str, An
     found = {}
     one, two = [strict_record(s) for s in first], [strict_record(s) for s in second]
     for title, _ in CRITERIA.values():
-        a, b = np.array([s[title] for s in one]), np.array([s[title] for s in two])
+        told = [(s[title], t[title]) for s, t in zip(one, two, strict=True)]
+        known = [pair for pair in told if None not in pair]
+        a, b = np.array(known, dtype=float).reshape(-1, 2).T
         varies = len(a) > 2 and a.std() > 0 and b.std() > 0
         found[title] = {
             "difference": round(float(np.abs(a - b).mean()), 2) if len(a) else None,

@@ -17,7 +17,7 @@ from ecg_r1.corpus.endpoint import Endpoint, EndpointError, RestrictedError
 from ecg_r1.corpus.journal import Journal
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate.files import Row, Run, Truth, write_whole
-from ecg_r1.evaluate.grounded import CRITERIA, Scores, aggregate, agreement
+from ecg_r1.evaluate.grounded import CRITERIA, MAY_BE_EMPTY, Scores, aggregate, agreement
 from ecg_r1.evaluate.readers import ChatClient, measurement_table
 
 JUDGED = "judged.json"
@@ -29,7 +29,8 @@ _MEANING = {
     "AnalysisRelevance": "one item for each feature or lead that the reading argues with: 2 it "
     "is true and bears on the diagnosis, 1 it is true but beside the point, 0 it is untrue",
     "LeadEvidenceValidity": "one item for each lead or territory that decides a diagnosis: "
-    "2 right lead and finding, 1 partly, 0 wrong or missing; naming more leads earns nothing",
+    "2 right lead and finding, 1 partly, 0 wrong or missing; naming more leads earns nothing; "
+    "an empty list where no lead decides anything, as on a normal ECG",
     "GroundedECGUnderstanding": "a single item: is what is described really on this ECG? 100 "
     "throughout, 80 mostly, 50 half, 0 hardly",
     "EvidenceBasedReasoning": "a single item: does each diagnosis follow from evidence in "
@@ -87,7 +88,7 @@ def parse_judgement(reply: str) -> dict[str, list[float]]:
 
 def _items(name: str, items: Any) -> list[float]:
     allowed = CRITERIA[name][1]
-    if not isinstance(items, list) or (not items and name != "LeadEvidenceValidity"):
+    if not isinstance(items, list) or (not items and name not in MAY_BE_EMPTY):
         raise ValueError(f"{name} must be a list of items, got {items!r:.60}")
     if name in _SINGLE and len(items) != 1:
         raise ValueError(f"{name} must have one item, got {len(items)}")

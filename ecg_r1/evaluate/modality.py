@@ -17,6 +17,8 @@ _LEFT = {"signal": "image", "image": "signal"}  # what is removed -> the arm tha
 def missing_modality(run: Run, *, seed: int = 0) -> dict[str, Any]:
     """Labels and heart rate with one modality missing in a share of the records.
 
+    Rates are those of every record with one, calibrated or not.
+
     Removing a modality is what the single arms are; so a ratio mixes readings of "both" with
     those of the other arm. The records that lose it at a lower ratio lose it at a higher too.
 
@@ -47,14 +49,15 @@ def _by_record(pairs: Sequence[tuple[Truth, Row]]) -> list[tuple[str, tuple[Trut
 def _quality(pairs: Sequence[tuple[Truth, Row]]) -> dict[str, Any]:
     overlap = [jaccard(diagnoses_of(row.text), truth.labels) for truth, row in pairs]
     patients = [truth.patient for truth, _ in pairs]
-    rates = [(t.patient, error) for t, r in pairs if (error := _rate_error(r, t)) is not None]
+    rates = [(t.patient, error) for t, r in pairs if (error := rate_error(r, t)) is not None]
     return {
         "jaccard": with_interval(patients, overlap),
         "hr_mae": with_interval([p for p, _ in rates], [e for _, e in rates], digits=2),
     }
 
 
-def _rate_error(row: Row, truth: Truth) -> float | None:
+def rate_error(row: Row, truth: Truth) -> float | None:
+    """How far the stated heart rate is off, in bpm; None where it is not stated or measured."""
     told, true = stated_numbers(row.text).get("hr_bpm"), truth.facts["numbers"].get("hr_bpm")
     return None if told is None or true is None else abs(told - true)
 
@@ -66,8 +69,10 @@ def robustness(run: Run) -> dict[str, Any]:
     """For each condition and arm: quality, and how often the diagnoses differ from the clean.
 
     Returns:
-        Condition to arm to `about`, `changed` (share of records whose set of diagnoses
-        differs), `well_formed`, `jaccard` and `hr_mae` under it.
+        Condition to `about` and `arms`: arm to `changed` (share of records whose set of
+        diagnoses differs), `well_formed`, `jaccard` and `hr_mae` under it; `clean`, the last
+        two on the clean readings of the same records; and `jaccard_change`, the mean of the
+        records' differences.
     """
     found: dict[str, Any] = {}
     for condition in run.conditions:
@@ -77,7 +82,11 @@ def robustness(run: Run) -> dict[str, Any]:
         for arm in run.arms:
             pairs = run.pairs(arm, condition)
             if pairs:
-                arms[arm] = {"changed": _changed(run, arm, (condition,)), **_form(pairs)}
+                arms[arm] = {
+                    "changed": _changed(run, arm, (condition,)),
+                    **_form(pairs),
+                    **_beside_clean(run, arm, pairs),
+                }
         found[condition] = {"about": CONDITIONS[condition].about, "arms": arms}
     return found
 
@@ -86,6 +95,20 @@ def _form(pairs: Sequence[tuple[Truth, Row]]) -> dict[str, Any]:
     formed = [float(parse_report(row.text).well_formed) for _, row in pairs]
     patients = [truth.patient for truth, _ in pairs]
     return {"well_formed": with_interval(patients, formed), **_quality(pairs)}
+
+
+def _beside_clean(run: Run, arm: str, pairs: Sequence[tuple[Truth, Row]]) -> dict[str, Any]:
+    """Clean readings of the same records: others would compare patients, not conditions."""
+    usual = {truth.record: row for truth, row in run.pairs(arm)}
+    both = [(t, row, usual[t.record]) for t, row in pairs if t.record in usual]
+    change = [
+        jaccard(diagnoses_of(row.text), t.labels) - jaccard(diagnoses_of(clean.text), t.labels)
+        for t, row, clean in both
+    ]
+    return {
+        "clean": _quality([(t, clean) for t, _, clean in both]),
+        "jaccard_change": with_interval([t.patient for t, *_ in both], change),
+    }
 
 
 def _changed(run: Run, arm: str, conditions: Sequence[str]) -> dict[str, Any]:

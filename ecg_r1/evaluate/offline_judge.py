@@ -13,6 +13,7 @@ from ecg_r1.claims.judge_diagnoses import ANY_OF
 from ecg_r1.claims.judgement import Judgement
 from ecg_r1.claims.schema import GROUPS, QUANTITIES, Claim
 from ecg_r1.claims.support import SUPPORT
+from ecg_r1.ecg import LEADS
 from ecg_r1.evaluate.evidence import CLAIMS_FOR
 from ecg_r1.evaluate.files import Run
 from ecg_r1.evaluate.grounded import Scores, aggregate
@@ -56,7 +57,7 @@ def judge_offline(text: str, facts: Facts, labels: Sequence[str]) -> dict[str, l
         "DiagnosisAccuracy": _diagnoses(told, judged, labels),
         "AnalysisCompleteness": _completeness(judged, facts),
         "AnalysisRelevance": _relevance(judged, labels),
-        "LeadEvidenceValidity": _leads(judged),
+        "LeadEvidenceValidity": _leads(judged, labels, facts),
         "GroundedECGUnderstanding": [_level(_held(judged))],
         "EvidenceBasedReasoning": [_level(_backed(told, judged))],
         "RealisticDiagnosticProcess": [_level(_process(text, judged, told))],
@@ -118,14 +119,25 @@ def _relevance(judged: list[Judged], labels: Sequence[str]) -> list[float]:
     return list(best.values())
 
 
-def _leads(judged: list[Judged]) -> list[float]:
-    """For each affirmed finding that names leads: 2 when all hold, 1 when not to be seen."""
+def _leads(judged: list[Judged], labels: Sequence[str], facts: Facts) -> list[float]:
+    """For each affirmed finding that names leads: 2 when all hold, 1 when not to be seen.
+
+    A reading that names none gets 0 where a true diagnosis rests on findings in some leads;
+    where none does, there is nothing to judge.
+    """
     points = {"supported": 2.0, "unsupported": 1.0, "contradicted": 0.0}
-    return [
+    told = [
         points[found.verdict]
         for claim, found in judged
         if claim.leads and claim.polarity == "present" and found.verdict in points
     ]
+    return told or ([0.0] if any(_is_placed(label, facts) for label in labels) else [])
+
+
+def _is_placed(label: str, facts: Facts) -> bool:
+    """Whether a diagnosis rests on a finding that some leads show and others do not."""
+    met = (e for e in SUPPORT.get(label, ()) if all(facts.met(name) is True for name in e))
+    return any(0 < len(facts.findings[name][1]) < len(LEADS) for e in met for name in e)
 
 
 def _held(judged: list[Judged]) -> float:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ecg_r1.evaluate.readers import Reader
 
 SUITES = ("nano", "stage-one")
+EMBEDDING = "all-MiniLM-L6-v2"  # here too, since `consistency` is slow to import
 READERS = ("own", "protocol", "endpoint", "measurements", "image-text")
 
 
@@ -63,6 +64,13 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="the seven criteria of a finished run by the model behind ECG_R1_LLM_URL",
     )
+    parser.add_argument(
+        "--embedding",
+        default=EMBEDDING,
+        metavar="MODEL",
+        help=f'for the cosine of two arms\' texts (default: {EMBEDDING}, of the extra "eval"; '
+        "the paper's is BAAI/bge-m3, 2.3 GB from the hub)",
+    )
     parser.add_argument("--runs", type=int, default=2, metavar="N", help="of the judge")
     parser.add_argument(
         "--page", type=Path, nargs="+", metavar="FOLDER", help="results of runs as one page"
@@ -95,7 +103,7 @@ def run_evaluate(options: argparse.Namespace) -> Iterator[str]:
     elif options.page:
         yield _page(options)
     elif options.recompute:
-        yield from _finish(options.recompute)
+        yield from _finish(options.recompute, options.embedding)
     else:
         yield from _read(options)
 
@@ -108,7 +116,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _read(options: argparse.Namespace) -> Iterator[str]:
+    from ecg_r1.evaluate.readers import name_of  # noqa: PLC0415
     from ecg_r1.evaluate.records import (  # noqa: PLC0415  brings scipy and pandas
+        LEFT_OUT,
         list_records,
         prepare,
         usual_sources,
@@ -119,12 +129,14 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
     sources = options.data or usual_sources()
     split = None if options.split == "all" else options.split
     listed = list_records(sources, split=split, limit=options.limit, seed=options.seed)
-    folder = (
-        options.out or Path("runs") / f"evaluate-{options.reader}-{Path(options.model).name}"
-    )
+    folder = options.out or Path("runs") / f"evaluate-{options.reader}-{name_of(options.model)}"
     reader = _reader(options, folder)
+    _check_names([reader.name, *_names_beside(options.beside)])
     yield f"{len(listed)} records of {', '.join(sources)}; readings go to {folder}"
     truths = prepare(listed, folder)
+    if len(truths) < len(listed):
+        missing = len(listed) - len(truths)
+        yield f"{missing} of them left out; {folder / LEFT_OUT} says why"
     run_reader(
         reader,
         truths,
@@ -133,9 +145,25 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
         seed=options.seed,
         batch=options.batch,
     )
-    yield from _finish(folder)
+    yield from _finish(folder, options.embedding)
     if options.beside is not None:
         yield from _beside(options, truths, folder)
+
+
+def _names_beside(checkpoints: "Sequence[str] | None") -> list[str]:
+    from ecg_r1.evaluate.readers import ProtocolReader, name_of  # noqa: PLC0415
+
+    return [] if checkpoints is None else [ProtocolReader.name, *map(name_of, checkpoints)]
+
+
+def _check_names(names: "Sequence[str]") -> None:
+    """Columns of a table need names of their own; asked before hours are spent."""
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ECGError(
+            f"two readers would both be called {twice[0]!r}: give the first a --name, or "
+            "rename a folder"
+        )
 
 
 def _beside(
@@ -156,7 +184,7 @@ def _beside(
         place.mkdir(parents=True, exist_ok=True)
         (place / RECORDS).write_bytes((folder / RECORDS).read_bytes())
         run_reader(reader, truths, place, seed=options.seed, batch=options.batch)
-        evaluate_run(place)
+        evaluate_run(place, embedding=options.embedding)
         folders.append(place)
     yield summary_table(load_results(folders))
     yield f"written: {write_page(folders, folder)}"
@@ -191,11 +219,11 @@ def _endpoint(**changes: float) -> object:
         raise ECGError(str(error)) from error
 
 
-def _finish(folder: Path) -> Iterator[str]:
+def _finish(folder: Path, embedding: str) -> Iterator[str]:
     from ecg_r1.evaluate.page import summary_table  # noqa: PLC0415
     from ecg_r1.evaluate.suite import evaluate_run  # noqa: PLC0415
 
-    result = evaluate_run(folder)
+    result = evaluate_run(folder, embedding=embedding)
     yield summary_table([result])
     yield f"every number: {folder / 'result.json'}; the readings: {folder / 'readings.jsonl'}"
 

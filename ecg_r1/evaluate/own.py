@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ecg_r1.evaluate.readers import Shown, Told
+from ecg_r1.evaluate.readers import Shown, Told, name_of
 from ecg_r1.labels import LABELS
 from ecg_r1.loading import LoadedModel, load_model
 from ecg_r1.processing import tower_input
@@ -32,7 +32,7 @@ class OwnReader:
 
     Args:
         model: "nano", a folder or a hub id.
-        name: What to call it in results; the model's name by default.
+        name: What to call it in results; by default what `name_of` says.
         max_new_tokens: Longest reading; by default what the checkpoint says.
     """
 
@@ -46,7 +46,7 @@ class OwnReader:
         max_new_tokens: int | None = None,
     ) -> None:
         self.loaded = load_model(model)
-        self.name = name or Path(model).name
+        self.name = name or name_of(model)
         self.max_new_tokens = max_new_tokens or self.loaded.processor.prompt.max_new_tokens
 
     @property

@@ -7,7 +7,8 @@ from typing import Any
 
 from ecg_r1 import DISCLAIMER
 from ecg_r1.ecg import ECGError
-from ecg_r1.evaluate.files import RESULT, write_whole
+from ecg_r1.evaluate.compare import compare
+from ecg_r1.evaluate.files import RESULT, Run, write_whole
 from ecg_r1.evaluate.stated import NUMBERS
 
 Result = dict[str, Any]
@@ -20,7 +21,7 @@ def load_results(folders: Sequence[Path]) -> list[Result]:
     """The result files of some runs.
 
     Raises:
-        ECGError: A folder holds none.
+        ECGError: A folder holds none, or one of an earlier version.
     """
     found = []
     for folder in folders:
@@ -28,6 +29,10 @@ def load_results(folders: Sequence[Path]) -> list[Result]:
         if not path.is_file():
             raise ECGError(f"{folder} holds no {RESULT}: run `evaluate --recompute {folder}`")
         found.append(json.loads(path.read_text(encoding="utf-8")))
+        if "measured_by" not in found[-1]:
+            raise ECGError(
+                f"{path} is of an earlier version: run `evaluate --recompute {folder}`"
+            )
     return found
 
 
@@ -158,7 +163,7 @@ def write_page(folders: Sequence[Path], out: Path) -> Path:
     """Write `RESULTS.md` and its pictures.
 
     Args:
-        folders: Of runs with a `result.json`.
+        folders: Of runs with a `result.json`; all others are compared with the first.
         out: Where the page goes; pictures lie beside it.
 
     Returns:
@@ -170,15 +175,18 @@ def write_page(folders: Sequence[Path], out: Path) -> Path:
     results = load_results(folders)
     out.mkdir(parents=True, exist_ok=True)
     pictures = draw_pictures(results, out)
-    text = "\n\n".join(part for part in _parts(results, pictures) if part)
+    text = "\n\n".join(part for part in _parts(folders, results, pictures) if part)
     write_whole(out / PAGE, text + "\n")
     return out / PAGE
 
 
-def _parts(results: Sequence[Result], pictures: dict[str, str]) -> Iterator[str]:
+def _parts(
+    folders: Sequence[Path], results: Sequence[Result], pictures: dict[str, str]
+) -> Iterator[str]:
     yield f"# Results\n\n**{DISCLAIMER}**\n\nAll intervals are 95 % bootstrap by patient."
     yield "## What was run\n\n" + "\n".join(_what(result) for result in results)
     yield "## Numbers and labels\n\n" + summary_table(results)
+    yield _compared(folders)
     yield _per_label(results)
     for result in results:
         name = result["run"]["reader"]["name"]
@@ -187,16 +195,51 @@ def _parts(results: Sequence[Result], pictures: dict[str, str]) -> Iterator[str]
         yield f"## {title}\n\n![{title}]({file})"
 
 
+_CHANGES = {
+    "well_formed": ("well-formed (%)", 100),
+    "hr_error": ("heart rate, error (bpm)", 1),
+    "labels": ("labels, Jaccard", 1),
+    "hallucination_rate": ("claims the trace contradicts (%)", 100),
+    "findings": ("findings said alike (%)", 100),
+    "numbers": ("numbers alike (%)", 100),
+}
+
+
+def _compared(folders: Sequence[Path]) -> str:
+    """Differences to the first run, on the records that both read."""
+    if len(folders) < 2:
+        return ""
+    first, *others = (Run.load(folder) for folder in folders)
+    rows = [
+        [run.about["reader"]["name"], arm, title, cell(told[name], factor=factor),
+         str(told[name]["n"])]
+        for run in others
+        for arm, told in compare(first, run).items()
+        for name, (title, factor) in _CHANGES.items() if name in told
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    name = first.about["reader"]["name"]
+    about = (
+        f"Each record's value less that of {name}, same arm, and the mean of these "
+        "differences. An interval that holds 0 shows nothing."
+    )
+    return f"### Against {name}, record by record\n\n{about}\n\n" + table(
+        ["", "arm", "", "difference", "records"], rows
+    )
+
+
 def _what(result: Result) -> str:
-    run = result["run"]
+    run, later = result["run"], result["measured_by"]["commit"]
     reader, machine = run["reader"], run["machine"]
     versions = ", ".join(f"{k} {v}" for k, v in run["versions"].items() if v)
     return (
         f"- **{reader['name']}** (weights `{reader.get('weights') or '-'}`): {run['records']} "
         f"records of {run['patients']} patients from {', '.join(run['sources'])} (data "
         f"`{run['data_hash']}`), seed {run['seed']}, {run['started']}, commit "
-        f"`{run['commit'] or '-'}`, {machine['platform']}, {machine['cores']} cores, "
-        f"{machine['gpu'] or 'no GPU'}; {versions}. `{run['command']}`"
+        f"`{run['commit'] or '-'}` (measured by `{later or '-'}`), {machine['platform']}, "
+        f"{machine['cores']} cores, {machine['gpu'] or 'no GPU'}; {versions}. "
+        f"`{run['command']}`"
     )
 
 
@@ -226,6 +269,9 @@ def _sections(name: str, result: Result) -> Iterator[str]:
     yield _robust(name, result)
     yield _control(name, result["control"])
     yield _evidence(name, result["arms"])
+    yield _audit(name, result["arms"])
+    yield _ecgbench(name, result["arms"])
+    yield _calibration(name, result["arms"])
 
 
 def _consistency(name: str, told: dict[str, Any]) -> str:
@@ -257,8 +303,9 @@ def _grounded(name: str, arms: dict[str, Any]) -> str:
 
 def _robust(name: str, result: Result) -> str:
     rows = [
-        [condition, one["about"], arm, cell(told["changed"], factor=100), cell(told["jaccard"]),
-         cell(told["hr_mae"])]
+        [condition, one["about"], arm, cell(told["changed"], factor=100),
+         cell(told["jaccard"]), cell(told["jaccard_change"]), cell(told["hr_mae"]),
+         cell(told["clean"]["hr_mae"])]
         for condition, one in result["robustness"].items() for arm, told in one["arms"].items()
     ]  # fmt: skip
     if not rows:
@@ -269,7 +316,9 @@ def _robust(name: str, result: Result) -> str:
         "arm",
         "diagnoses change (%)",
         "labels, Jaccard",
+        "less clean, same records",
         "heart rate, MAE",
+        "clean, same records",
     ]
     lines = [
         f"Diagnoses differ between the four papers (25/10, 25/5, 50/10, 50/5) for "
@@ -303,13 +352,55 @@ def _evidence(name: str, arms: dict[str, Any]) -> str:
     for arm, one in arms.items():
         told = one["evidence"]
         stops = " / ".join(str(n) for n in told["stopped_at"].values())
-        given = told["supplied"]["found"] if told["supplied"] else None
+        given = told["supplied"] or {}
         rows.append([arm, str(told["diagnoses"]), cell(told["completion"], factor=100), stops,
-                     cell(told["initial"], factor=100), cell(given, factor=100)])  # fmt: skip
+                     cell(told["initial"], factor=100),
+                     cell(given.get("found"), factor=100),
+                     cell(given.get("unaided"), factor=100)])  # fmt: skip
     head = ["arm", "true diagnoses with evidence", "no wrong step (%)",
             "stopped at criterion / finding / grounding / decision",
-            "concluded (%)", "concluded, correct reasoning supplied (%)"]  # fmt: skip
+            "concluded (%)", "concluded, correct reasoning supplied (%)",
+            "the same records without (%)"]  # fmt: skip
     return f"## {name}: from criterion to decision\n\n" + table(head, rows)
+
+
+def _audit(name: str, arms: dict[str, Any]) -> str:
+    rows = [
+        [arm, *(cell(one["audit"][key], factor=100) for key in
+                ("hallucination_rate", "omission_rate", "quarrels")),
+         cell(one["audit"]["claims"])]
+        for arm, one in arms.items()
+    ]  # fmt: skip
+    head = ["arm", "contradicted, of checkable claims (%)", "left out, of what matters (%)",
+            "readings that contradict themselves (%)", "claims"]  # fmt: skip
+    return f"## {name}: claims against the trace\n\n" + table(head, rows)
+
+
+def _ecgbench(name: str, arms: dict[str, Any]) -> str:
+    rows = [
+        [title, arm, str(told["n"]), cell(told["f1"]), cell(told["auc"]),
+         cell(told["auc_from_scores"]), cell(told["hamming"])]
+        for key, title in (("ecgbench_ptbxl", "PTB-XL super"), ("ecgbench_cpsc", "CPSC2018"))
+        for arm, one in arms.items() if (told := one[key])
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    head = ["labels", "arm", "records", "macro F1 (%)", "AUC of decisions (%)",
+            "AUC of label scores (%)", "Hamming loss (%)"]  # fmt: skip
+    return f"## {name}: ECGBench's label sets, strict parser\n\n" + table(head, rows)
+
+
+def _calibration(name: str, arms: dict[str, Any]) -> str:
+    rows = [
+        [arm, str(told["labels"]), *(f"{told[kind][key]:.3f}" for kind in ("raw", "fitted")
+                                     for key in ("brier", "ece")), f"{told['base']:.3f}"]
+        for arm, one in arms.items() if (told := one["calibration"])
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    head = ["arm", "labels", "Brier, raw", "ECE, raw", "Brier, fitted", "ECE, fitted",
+            "Brier, always the frequency"]  # fmt: skip
+    return f"## {name}: calibration\n\n" + table(head, rows)
 
 
 # --- pictures ---------------------------------------------------------------------------------

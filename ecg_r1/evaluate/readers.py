@@ -57,6 +57,17 @@ class Told:
     cost: float = 0.0
 
 
+def name_of(model: str) -> str:
+    """What a checkpoint is called in results; those in a folder "model" by the run above it.
+
+    Example:
+        >>> name_of("nano"), name_of("runs/rl/model"), name_of("PKUDigitalHealth/ECG-R1-8B-RL")
+        ('nano', 'rl', 'ECG-R1-8B-RL')
+    """
+    path = Path(model)
+    return path.parent.name if path.name == "model" and path.parent.name else path.name
+
+
 class Reader(Protocol):
     """Anything that reads.
 
@@ -276,7 +287,7 @@ class ImageTextReader:
             raise ECGError(
                 f"no image-text model could be loaded from {folder!r}: {error}"
             ) from error
-        return cls(model, processor, name=Path(folder).name, **options)
+        return cls(model, processor, name=name_of(folder), **options)
 
     @property
     def page(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ecg_r1.corpus.task import Task, chance, stable_hash
 from ecg_r1.corpus.template import write, write_report
 from ecg_r1.corpus.writing import plan_of
 from ecg_r1.ecg import ECG, ECGError
-from ecg_r1.evaluate.files import Truth, keep_truth, read_truths
+from ecg_r1.evaluate.files import Truth, keep_truth, read_truths, write_whole
 from ecg_r1.formats import wfdb_header_lines
 from ecg_r1.measurement import measure
 from ecg_r1.protocol import apply_protocol
@@ -27,6 +27,7 @@ from ecg_r1.report import format_report
 
 # Where PTB-XL is looked for when nobody says: where `fetch` puts it, and beside the project.
 USUAL_FOLDERS = ("data/ptbxl", "data/ptbxl_z", "../shared/data/ptbxl", "../shared/data/ptbxl_z")
+LEFT_OUT = "left_out.txt"
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,8 @@ def _dx_codes(task: Task) -> tuple[str, ...]:
 def prepare(listed: Iterable[Listed], folder: Path) -> list[Truth]:
     """Measure every record once and keep the truth about it; goes on where it was cut off.
 
-    A record that cannot be read or has no measurable heart rate is named in `left_out.txt` of
-    the folder and never replaced by another one.
+    A record that cannot be read or has no measurable heart rate is named in `LEFT_OUT` of the
+    folder, which is empty when there is none, and never replaced by another one.
     """
     listed = list(listed)
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,8 +140,7 @@ def prepare(listed: Iterable[Listed], folder: Path) -> list[Truth]:
             continue
         keep_truth(folder, truth)
         known[truth.record] = truth
-    if problems:
-        (folder / "left_out.txt").write_text("\n".join(problems) + "\n", encoding="utf-8")
+    write_whole(folder / LEFT_OUT, "".join(f"{line}\n" for line in problems))
     wanted = [one.task.sample_id for one in listed]
     return [known[key] for key in wanted if key in known]
 

@@ -39,7 +39,7 @@ def jobs_of(
 ) -> list[Job]:
     """Every reading of a run, arms of one record beside each other.
 
-    A condition that an arm cannot notice is left out for that arm.
+    A condition is left out for arms that it does not name.
     """
     by_key = {one.record: one for one in truths}
     stand_in = shuffled(list(by_key), seed=seed)
@@ -74,6 +74,8 @@ def run_reader(
     batch: int = 24,
 ) -> None:
     """Make every reading that the folder does not hold yet; a killed run goes on.
+
+    Readings that failed are tried again.
 
     Args:
         reader: Who reads.

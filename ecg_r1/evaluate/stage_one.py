@@ -12,9 +12,9 @@ from ecg_r1.evaluate.files import Row, Run, Truth
 from ecg_r1.evaluate.stated import NUMBERS, diagnoses_of, repeated_numbers, stated_numbers
 from ecg_r1.evaluate.statistics import (
     counts_of,
-    interval,
     jaccard,
     macro_auroc,
+    mean_interval,
     turned,
     with_interval,
 )
@@ -48,8 +48,9 @@ def stage_one(run: Run, arm: str, condition: str = "clean") -> dict[str, Any]:
         "numbers": {name: _number(name, pairs) for name in NUMBERS},
         "labels": _labels(pairs),
         "repeated": _repeated(pairs),
-        "tokens": _mean([row.n_tokens for _, row in pairs]),
-        "seconds": _mean([row.seconds for _, row in pairs]),
+        # 0 tokens: the reader does not count them.
+        "tokens": _mean([row.n_tokens for _, row in pairs if row.n_tokens]),
+        "seconds": _mean([row.seconds for _, row in pairs if row.problem is None]),
         "failed": sum(row.problem is not None for _, row in pairs),
     }
 
@@ -95,7 +96,7 @@ def error_summary(
         return {"mae": None, "ci": None, "median": None, "r": None, "n": 0}
     error = np.abs(_difference(name, told, true))
     varies = len(told) > 2 and told.std() > 0 and true.std() > 0
-    found = interval(patients, lambda chosen: float(error[chosen].mean()))
+    found = mean_interval(patients, error)
     return {
         "mae": round(float(error.mean()), 2),
         "ci": None if found is None else [round(x, 2) for x in found],

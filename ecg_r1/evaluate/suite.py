@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ecg_r1 import __version__
 from ecg_r1.auditing import audit
 from ecg_r1.evaluate.calibration import calibration
-from ecg_r1.evaluate.consistency import consistency
+from ecg_r1.evaluate.consistency import EMBEDDING_NAME, consistency
 from ecg_r1.evaluate.ecgbench import ecgbench
 from ecg_r1.evaluate.evidence import evidence_following
-from ecg_r1.evaluate.files import RESULT, Run, write_whole
+from ecg_r1.evaluate.files import RESULT, Run, code_state, write_whole
 from ecg_r1.evaluate.modality import control, missing_modality, papers, robustness
 from ecg_r1.evaluate.offline_judge import grounded_offline
 from ecg_r1.evaluate.stage_one import stage_one
@@ -66,26 +67,27 @@ SHUFFLED: dict[str, Callable[[Run, str, str], Any]] = {
 }
 WHOLE: dict[str, Callable[[Run], Any]] = {
     "missing_modality": missing_modality,
-    "consistency": consistency,
     "papers": papers,
     "robustness": robustness,
     "control": control,
 }
 
 
-def evaluate_run(folder: Path) -> dict[str, Any]:
+def evaluate_run(folder: Path, *, embedding: str = EMBEDDING_NAME) -> dict[str, Any]:
     """Compute every measure of a folder's readings and write `result.json`; needs no model.
 
     Args:
         folder: Of a run; an unfinished one gives the measures of what is there.
+        embedding: Sentence-embedding model of the consistency, see `embedding_cosines`.
 
     Returns:
-        `run` (what `run.json` says), `arms` (arm to measures), `shuffled` (the same of those
-        of `SHUFFLED`) and the measures of `WHOLE`.
+        `run` (what `run.json` says), `measured_by` (the code that made these numbers, which
+        may be younger than the one that read), `arms` (arm to measures), `shuffled` (the same
+        of those of `SHUFFLED`), `consistency` and the measures of `WHOLE`.
         Measures that nothing was read for are empty or None.
 
     Raises:
-        ECGError: The folder holds no run.
+        ECGError: The folder holds no run, or the embedding model cannot be loaded.
     """
     run = Run.load(folder)
     arms = {
@@ -98,7 +100,9 @@ def evaluate_run(folder: Path) -> dict[str, Any]:
         for arm in run.arms
         if run.pairs(arm, "shuffled")
     }
-    result = {"run": run.about, "arms": arms, "shuffled": shuffled}
+    result = {"run": run.about, "measured_by": {"commit": code_state(), "ecg_r1": __version__}}
+    result |= {"arms": arms, "shuffled": shuffled}
+    result["consistency"] = consistency(run, embedding=embedding)
     result |= {name: measure(run) for name, measure in WHOLE.items()}
     write_whole(folder / RESULT, json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result

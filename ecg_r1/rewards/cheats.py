@@ -5,6 +5,7 @@ sees, or nothing) and gives a completion. A reward is worth something when none 
 honest reading that is half right.
 """
 
+import re
 from collections.abc import Callable
 
 from ecg_r1.labels import LABELS
@@ -67,6 +68,30 @@ def _contradicting(solution: str) -> str:
     return reading(steps, "; ".join(true_labels(solution)) + "; normal ecg; lbbb")
 
 
+def _padded(solution: str) -> str:
+    """The same among truisms, which dilute a share."""
+    truisms = " ".join(
+        f"The heart rate is above {20 + k % 20} bpm. The QTc is above {200 + k} ms."
+        for k in range(80)
+    )
+    return _contradicting(solution).replace("**Step 6", f"{truisms}\n**Step 6")
+
+
+def _wide_ranges(solution: str) -> str:
+    """Each number as a range around it, wide enough to be right whatever is true."""
+    phrases = evidence_phrases(solution)
+    steps = {n: ". ".join(_widened(one) for one in p) for n, p in phrases.items()}
+    return reading(steps, "sinus rhythm")
+
+
+def _widened(phrase: str) -> str:
+    return re.sub(
+        r"(?<![\w-])\d+(?=\s*(?:bpm|ms|mm)\b|\Z)",
+        lambda found: f"{int(found[0]) // 2}-{3 * int(found[0]) // 2}",
+        phrase,
+    )
+
+
 def _wrong_leads(solution: str) -> str:
     turned = solution
     for old, new in (("V1", "@a"), ("V2", "@b"), ("II", "@c"), ("V5", "@d"), ("aVL", "@e")):
@@ -101,6 +126,13 @@ def _swapped_steps(solution: str) -> str:
     return reading(turned, "; ".join(true_labels(solution)))
 
 
+def _steps_left_out(solution: str) -> str:
+    """One step that holds everything."""
+    everything = ". ".join(one for p in evidence_phrases(solution).values() for one in p)
+    only = {1: STEP_TITLES[1]}
+    return reading({1: everything}, "; ".join(true_labels(solution)), titles=only)
+
+
 def _unicode(solution: str) -> str:
     """Letters of another alphabet that look alike, and marks that nobody sees."""
     alike = str.maketrans("aeopcSTVI", "аеорсЅТⅤІ")  # noqa: RUF001  that is the trick
@@ -130,10 +162,13 @@ CHEATS: dict[str, Cheat] = {
     "lists every diagnosis": _over_listed,
     "keyword soup": _soup,
     "affirms and denies": _contradicting,
+    "affirms and denies among truisms": _padded,
     "right findings in wrong leads": _wrong_leads,
     "right words, wrong numbers": _wrong_numbers,
+    "numbers as wide ranges": _wide_ranges,
     "copies the titles": _titles_only,
     "steps exchanged": _swapped_steps,
+    "steps left out": _steps_left_out,
     "look-alike letters": _unicode,
     "100,000 characters": _endless,
     "several answers": _many_answers,

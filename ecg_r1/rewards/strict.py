@@ -2,17 +2,20 @@
 
 The same three ideas as the paper's, over parsed claims: a denial is no finding, a number counts
 within its tolerance, what stands in the wrong step counts a quarter, what was not asked for or
-is pasted elsewhere again lowers precision, and what contradicts the measurements costs. What
-this leaves out: whether a text reads well.
+is pasted elsewhere again lowers precision, and what contradicts the measurements costs. True
+words beyond the evidence neither earn nor dilute. What this leaves out: whether a text reads
+well.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any
 
-from ecg_r1.claims.bands import TOLERANCE, VOLTAGE_TOLERANCE
+from ecg_r1.claims.bands import away, middle, tolerance
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge import judge
 from ecg_r1.claims.parse import parse_claims, stated
@@ -29,6 +32,7 @@ LONGEST = 20_000  # characters; a reading has about 3,000, and what is longer ea
 WRONG_STEP = 0.25  # what a claim is worth that stands in another step than its own
 REPEATED_IN = (6, 7, 8)  # the reasoning, the summary and the answer say things again
 CONTRADICTION_COST = 2.0  # times the share of contradicted claims
+_FACTS = frozenset(field.name for field in fields(Facts))
 
 
 def strict_format_reward(completions: Sequence[Any], **_: Any) -> list[float]:
@@ -99,8 +103,9 @@ def strict_evidence_reward(
     A claim is matched on finding and polarity, leads by their overlap, numbers within the
     tolerance that the audit allows. It earns all in its own step, a quarter in another one;
     said again in the reasoning or the summary it costs nothing. A claim beyond the evidence
-    counts against precision unless the measurements bear it out, and one that the measurements
-    or the evidence contradict lowers the whole.
+    counts against precision, and one that the measurements or the evidence contradict lowers
+    the whole. One that the measurements bear out counts for nothing: otherwise any number of
+    truisms ("the rate is above 20 bpm") would dilute what is wrong.
 
     Args:
         completions: Strings or TRL message lists.
@@ -138,18 +143,33 @@ def _evidence_score(text: str, solution: Any, evidence: Any, measured: Any) -> f
         return 0.0
     facts = _facts(_hashable(measured))
     recall, matched = _matched(expected, claims)
+    if not matched:
+        return 0.0
+    true, wrong = _beside(claims, matched, expected, facts)
+    counted = len(claims) - true
+    f1 = _harmonic(recall, sum(matched.values()) / counted)
+    return f1 * max(0.0, 1 - CONTRADICTION_COST * wrong / counted)
+
+
+def _beside(
+    claims: Sequence[tuple[int | None, Claim]],
+    matched: Mapping[int, float],
+    expected: Sequence[tuple[int, Claim]],
+    facts: Facts | None,
+) -> tuple[int, int]:
+    """How many claims beyond the evidence are borne out, and how many contradicted."""
     told = {claims[index][1] for index in matched}
-    worth, wrong = sum(matched.values()), 0
+    true = wrong = 0
     for index, (_, claim) in enumerate(claims):
         if index in matched or claim in told:  # again in another step: worth nothing
             continue
         told.add(claim)
-        if _contradicts(claim, expected, facts):
+        verdict = None if facts is None else judge(claim, facts).verdict
+        if verdict == "supported":
+            true += 1
+        elif verdict == "contradicted" or _is_opposed(claim, expected):
             wrong += 1
-        elif facts is not None and judge(claim, facts).verdict == "supported":
-            worth += 1.0
-    f1 = _harmonic(recall, worth / len(claims))
-    return f1 * max(0.0, 1 - CONTRADICTION_COST * wrong / len(claims))
+    return true, wrong
 
 
 def _harmonic(a: float, b: float) -> float:
@@ -158,7 +178,7 @@ def _harmonic(a: float, b: float) -> float:
 
 def _hashable(column: Any) -> str | None:
     if isinstance(column, Mapping):
-        return json.dumps(column)
+        return json.dumps(column, default=str)
     return column if isinstance(column, str) and column else None
 
 
@@ -167,11 +187,12 @@ def _expected(evidence: str | None, solution: str | None) -> tuple[tuple[int, Cl
     """(step, claim) pairs that a good reading makes."""
     if evidence is not None:
         steps = _json_object(evidence)
-        pairs = [
-            (number, claim_from(plain))
+        found = (
+            (number, _claim(plain))
             for number, key in STEP_KEYS.items()
-            for plain in steps.get(key, ())
-        ]
+            for plain in (steps.get(key) if isinstance(steps.get(key), list) else ())
+        )
+        pairs = [(number, claim) for number, claim in found if claim is not None]
     else:
         pairs = [
             (number, claim)
@@ -179,13 +200,30 @@ def _expected(evidence: str | None, solution: str | None) -> tuple[tuple[int, Cl
             for phrase in phrases
             for claim in parse_claims(phrase)
         ]
-    return tuple(dict.fromkeys((n, _bare(claim)) for n, claim in pairs))
+    return tuple(_once((n, _bare(claim)) for n, claim in pairs))
+
+
+def _claim(plain: Any) -> Claim | None:
+    """A claim of the column; None of what is none."""
+    try:
+        claim = claim_from(plain)
+        hash(claim)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    numbers = claim.value if isinstance(claim.value, tuple) else (claim.value,)
+    known = claim.value is None or all(_is_number(one) for one in numbers)
+    return claim if known and isinstance(claim.name, str) else None
+
+
+def _is_number(value: Any) -> bool:
+    is_real = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_real and math.isfinite(value)
 
 
 def _json_object(text: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, Mapping) else {}
 
@@ -203,11 +241,12 @@ def _bare(claim: Claim) -> Claim:
 
 
 def _said(text: str) -> list[tuple[int | None, Claim]]:
-    """Claims of the text, each once for a step that it stands in; the answer apart.
+    """Claims of the text, each once for a step that it stands in; the answer apart."""
+    return _once((step, _bare(claim)) for step, claim in stated(text) if step != ANSWER)
 
-    What the reasoning and the summary say again is not said twice.
-    """
-    told = [(step, _bare(claim)) for step, claim in stated(text) if step != ANSWER]
+
+def _once(told: Iterable[tuple[Any, Claim]]) -> list[tuple[Any, Claim]]:
+    """What is said, or asked for, again in the reasoning or the summary is not there twice."""
     kept = list(dict.fromkeys(told))
     earlier = {claim for step, claim in kept if step not in REPEATED_IN}
     return [(step, c) for step, c in kept if step not in REPEATED_IN or c not in earlier]
@@ -250,39 +289,39 @@ def _likeness(wanted: Claim, found: Claim) -> float:
     return 0.5 if bool(wanted.leads) != bool(found.leads) and wanted.leads else 1.0
 
 
-def _middle(value: float | tuple[float, float]) -> float:
-    return sum(value) / 2 if isinstance(value, tuple) else value
-
-
 def _same_number(wanted: Claim, found: Claim) -> bool:
     if wanted.value is None:
         return wanted.qualifier is None or wanted.qualifier == found.qualifier
     if found.value is None:
         return False
-    true, told = _middle(wanted.value), _middle(found.value)
-    least, share = TOLERANCE.get(wanted.name, VOLTAGE_TOLERANCE)
-    away = abs(told - true)
-    if QUANTITIES.get(wanted.name, ("", ""))[1] == "degrees":
-        away = abs((told - true + 180) % 360 - 180)
-    # Half of what an audit forgives: evidence is to be read, not guessed.
-    return away <= max(least, share * abs(true)) / 2
+    if found.comparator in _ONE_SIDED:
+        # "Above 100" is not wrong of 470, and not an answer either.
+        same = wanted.comparator == found.comparator
+        return same and abs(middle(found.value) - middle(wanted.value)) <= _near(wanted)
+    ends = found.value if isinstance(found.value, tuple) else (found.value,)
+    unit = QUANTITIES.get(wanted.name, ("", ""))[1]
+    return all(abs(away(wanted, end, unit)) <= _near(wanted) for end in ends)
 
 
-def _contradicts(
-    claim: Claim, expected: Sequence[tuple[int, Claim]], facts: Facts | None
-) -> bool:
-    if facts is not None:
-        verdict = judge(claim, facts).verdict
-        if verdict in ("supported", "contradicted"):
-            return verdict == "contradicted"
+_ONE_SIDED = ("<", "<=", ">", ">=")
+
+
+def _near(wanted: Claim) -> float:
+    """Half of what an audit forgives: evidence is to be read, not guessed."""
+    return tolerance(wanted, middle(wanted.value)) / 2
+
+
+def _is_opposed(claim: Claim, expected: Sequence[tuple[int, Claim]]) -> bool:
     return any(_opposes(claim, wanted) for _, wanted in expected if wanted.name == claim.name)
 
 
 def _opposes(claim: Claim, wanted: Claim) -> bool:
     if {claim.polarity, wanted.polarity} == {"present", "absent"}:
         return not (claim.leads and wanted.leads) or bool(set(claim.leads) & set(wanted.leads))
-    both = claim.value is not None and wanted.value is not None
-    return both and claim.polarity == wanted.polarity and not _same_number(wanted, claim)
+    if claim.value is None or wanted.value is None or claim.polarity != wanted.polarity:
+        return False
+    unit = QUANTITIES.get(wanted.name, ("", ""))[1]
+    return abs(away(claim, middle(wanted.value), unit)) > _near(wanted)
 
 
 @lru_cache(maxsize=2048)
@@ -291,16 +330,13 @@ def _facts(measured: str | None) -> Facts | None:
     plain = _json_object(measured) if measured else {}
     if not plain:
         return None
-    if "numbers" in plain:
+    if set(plain) >= _FACTS:
         return Facts.from_json(plain)
-    numbers = {
-        name: float(value)
-        for name, value in plain.items()
-        if name in QUANTITIES and isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    told = plain["numbers"] if isinstance(plain.get("numbers"), Mapping) else plain
+    numbers = {k: float(v) for k, v in told.items() if k in QUANTITIES and _is_number(v)}
     leads = plain.get("leads")
     rows = {
-        lead: {k: v for k, v in row.items() if isinstance(v, int | float)}
+        lead: {k: v for k, v in row.items() if _is_number(v)}
         for lead, row in (leads.items() if isinstance(leads, Mapping) else ())
         if isinstance(row, Mapping)
     }

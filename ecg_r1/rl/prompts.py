@@ -18,6 +18,7 @@ from ecg_r1.dropout import ModalityDropout
 from ecg_r1.processing import ECGR1Processor, tower_input
 
 UNTOLD = ("signal", "page", "waves")  # columns that no reward reads, and large
+SHOWN = ("id", "signal", "calibrated", "page")
 
 
 class PromptStream:
@@ -39,32 +40,43 @@ class PromptStream:
     ) -> None:
         if not len(rows):
             raise ValueError("there are no rows to draw prompts from")
-        self.rows = rows
+        # Chosen once: `datasets` copies the whole table with every choice of columns, and
+        # unpacks page and signal with every look at a whole row.
+        names = getattr(rows, "column_names", None)
+        self._ids = [row["id"] for row in rows] if names is None else list(rows["id"])
+        self._told = self._shown = rows
+        if names is not None:
+            self._told = rows.select_columns([name for name in names if name not in UNTOLD])
+            self._shown = rows.select_columns([name for name in SHOWN if name in names])
         self.processor = processor
         self.dropout = dropout
         self.seed = seed
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def _shuffled(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self._ids))
 
-    def row(self, place: int) -> dict[str, Any]:
-        """The row at a place of the list."""
-        epoch, position = divmod(place, len(self.rows))
-        return self.rows[int(self._order(epoch)[position])]
+    def _index(self, place: int) -> int:
+        epoch, position = divmod(place, len(self._ids))
+        return int(self._order(epoch)[position])
+
+    def record_id(self, place: int) -> str:
+        """Whose row stands at a place of the list."""
+        return self._ids[self._index(place)]
 
     def environment(self, place: int) -> str:
         """Which modalities the prompt shows, in which order."""
-        epoch = place // len(self.rows)
-        return self.dropout.environment(self.row(place)["id"], seed=self.seed, epoch=epoch)
+        epoch = place // len(self._ids)
+        return self.dropout.environment(self.record_id(place), seed=self.seed, epoch=epoch)
 
     def columns(self, place: int) -> dict[str, Any]:
         """What rewards may read of the row."""
-        return {name: value for name, value in self.row(place).items() if name not in UNTOLD}
+        row = self._told[self._index(place)]
+        return {name: value for name, value in row.items() if name not in UNTOLD}
 
     def inputs(self, places: Sequence[int], device: torch.device) -> dict[str, Tensor]:
         """The prompts' tensors, padded on the left."""
-        rows = [self.row(place) for place in places]
+        rows = [self._shown[self._index(place)] for place in places]
         shown = [self.environment(place) for place in places]
         prompt = self.processor.prompt
         batch = self.processor(

@@ -1,5 +1,6 @@
 """From a checkpoint and a corpus on disk to a checkpoint trained with rewards."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +12,7 @@ import torch
 from accelerate import PartialState
 
 from ecg_r1.ecg import ECGError
+from ecg_r1.evaluate.files import code_state
 from ecg_r1.loading import load_model
 from ecg_r1.rl.config import RLConfig
 from ecg_r1.rl.groups import Reward
@@ -43,18 +45,33 @@ def train_checkpoint(
         raise ECGError(str(error)) from error
     if not state.is_main_process:
         return
-    model.save_pretrained(out / "model", max_shard_size="8MB")
+    # A small model may be kept in a repository without large files; of 8B there would be
+    # thousands of shards.
+    small = sum(p.numel() for p in model.parameters()) < _SMALL
+    model.save_pretrained(out / "model", max_shard_size="8MB" if small else "5GB")
     loaded.processor.save_pretrained(out / "model")
     run = {
         "model": name,
         "config": asdict(config),
         "rewards": [function.__name__ for function in rewards],
         "rows": len(rows),
+        "data_hash": _data_hash(rows),
+        "commit": code_state(),
         "minutes": round(sum(entry["seconds"] for entry in log) / 60, 2),
         "processes": state.num_processes,
         "versions": {package: version(package) for package in ("torch", "transformers")},
     }
     (out / "model" / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+_SMALL = 50_000_000  # parameters
+
+
+def _data_hash(rows: Any) -> str:
+    """Of the prompts' ids and solutions, whatever their order."""
+    names = [name for name in ("id", "solution") if name in rows.column_names]
+    told = sorted(map("\t".join, zip(*(map(str, rows[name]) for name in names), strict=True)))
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _training_rows(corpus: Path) -> Any:

@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ecg_r1.ecg import ECGError
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import ECGR1Processor
 from ecg_r1.rl.config import RLConfig
@@ -26,6 +28,8 @@ from ecg_r1.rl.policy import Policy
 from ecg_r1.rl.prompts import PromptStream
 
 GRADIENT_NORM = 1.0  # the reference's limit
+# Settings that a run may be gone on with otherwise: how long, and what memory allows.
+_MAY_CHANGE = ("steps", "save_steps", "sample_prompts", "learn_prompts")
 LORA_TARGETS = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
 
@@ -58,7 +62,8 @@ def train_rl(
         The lines of the log.
 
     Raises:
-        ECGError: If the rows lack a column that a reward reads.
+        ECGError: If the rows lack a column that a reward reads, or the folder holds a run with
+            other settings or rewards.
         ValueError: If the prompts cannot be shared out equally, or the rewards do not fit.
     """
     # Unless told, accelerate takes each of several CPU processes for the only one.
@@ -74,7 +79,7 @@ def train_rl(
     scored.check(stream.columns(0))
     learner = Learner(accelerator, model, stream, config)
     player = Player(accelerator, learner.sampler, stream, scored, config, limit)
-    log = RunLog(folder, accelerator)
+    log = RunLog(folder, accelerator, asdict(config) | {"rewards": scored.names})
     step, place = log.resume()
     bar = tqdm(total=config.steps, initial=step, disable=not accelerator.is_main_process)
     while step < config.steps:
@@ -250,9 +255,12 @@ def examples(batch: Batch, stream: PromptStream, names: Sequence[str]) -> list[d
     order = sorted(range(len(group.totals)), key=group.totals.__getitem__)
     return [
         {
-            "id": stream.row(group.place)["id"],
+            "id": stream.record_id(group.place),
             "environment": group.environment,
-            "rewards": dict(zip(names, group.rewards[i], strict=True)),
+            "rewards": {
+                name: None if math.isnan(value) else value
+                for name, value in zip(names, group.rewards[i], strict=True)
+            },
             "text": group.texts[i],
         }
         for i in (order[-1], order[0])
@@ -260,13 +268,34 @@ def examples(batch: Batch, stream: PromptStream, names: Sequence[str]) -> list[d
 
 
 class RunLog:
-    """The log and the states of a run."""
+    """The log and the states of a run.
 
-    def __init__(self, folder: Path, accelerator: Accelerator) -> None:
+    Args:
+        folder: Of the run.
+        accelerator: Of the processes.
+        settings: What makes it this run; kept in `settings.json`.
+
+    Raises:
+        ECGError: If the folder holds a run with other settings.
+    """
+
+    def __init__(
+        self, folder: Path, accelerator: Accelerator, settings: dict[str, Any]
+    ) -> None:
         self.folder, self.accelerator = folder, accelerator
-        self.file = folder / "log.jsonl"
+        self.file, kept = folder / "log.jsonl", folder / "settings.json"
+        settings = json.loads(json.dumps(settings))
+        earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else settings
+        for name in (one for one in settings if one not in _MAY_CHANGE):
+            if earlier.get(name) != settings[name]:
+                raise ECGError(
+                    f"{folder} holds a run with {name} {earlier.get(name)!r}, not "
+                    f"{settings[name]!r}: choose another --out, or delete it"
+                )
+        accelerator.wait_for_everyone()
         if accelerator.is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         accelerator.wait_for_everyone()
 
     def lines(self) -> list[dict[str, Any]]:

@@ -49,7 +49,11 @@ class SFTData(Dataset):
         self.processor = processor
         self.config = config
         self.features = features
-        self.ids = rows["id"]
+        columns = ("text", "unlearned", "messages")
+        columns += () if features else ("signal", "page", "calibrated", "id")
+        # Chosen once: `datasets` copies the whole table of records with every choice.
+        self._shown = rows.select_columns([c for c in columns if c in rows.column_names])
+        self.ids = list(rows["id"])
         self.present, self.left_out = _inputs(rows)
         kept = np.array([bool(present) for present in self.present])
         if not kept.any():
@@ -129,11 +133,7 @@ class SFTData(Dataset):
     def _sample(self, index: int, row_index: int) -> dict[str, Any]:
         rng = np.random.default_rng([self.config.seed, 1, index])
         environment = self.environment(index)
-        needed = ("text", "unlearned", "messages", "signal", "page", "calibrated", "id")
-        known = [name for name in needed if name in self.rows.column_names]
-        if self.features:
-            known = [name for name in known if name not in ("signal", "page")]
-        row = self.rows.select_columns(known)[row_index]
+        row = self._shown[row_index]
         sample = {"text": row["text"], "unlearned": row["unlearned"]}
         sample |= {"environment": environment, "turns": _turns(row, environment)}
         if self.features:
@@ -178,8 +178,8 @@ def _inputs(rows: Any) -> tuple[list[tuple[str, ...]], dict[str, str]]:
     """What each row has, in its prompt's order, and why some rows are left out."""
     n = len(rows)
     signal, page = _byte_lengths(rows, "signal"), _byte_lengths(rows, "page")
-    talks = rows["messages"] if "messages" in rows.column_names else [""] * n
-    texts, ids = rows["text"], rows["id"]
+    talks = list(rows["messages"]) if "messages" in rows.column_names else [""] * n
+    texts, ids = list(rows["text"]), list(rows["id"])
     present: list[tuple[str, ...]] = []
     left_out = {}
     for i in range(n):

@@ -1,7 +1,8 @@
 """The studio for programs: `read`, `measure`, `page` and `audit` with stable names.
 
 Through `gradio_client.Client(url).predict(..., api_name="/measure")`, and over MCP where the
-server was started with it. Arguments are the fields of each function, in their order.
+server was started with it. Arguments are the fields of each function, in their order. Gradio
+shows each docstring by itself, and of an argument's description the first line alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ from ecg_r1.studio.views import file_field
 if TYPE_CHECKING:
     from ecg_r1.reading import Reading
 
+MAX_TEXT = 100_000  # characters of a text to audit: fifty times a reading
+
 
 def _opened(files: list[str], fs: float | None, units: str, leads: str) -> Study:
     said = stated("" if not fs else str(fs), units or "", leads or "")
@@ -43,10 +46,13 @@ def measure_api(files: list[str], fs: float | None, units: str, leads: str) -> d
     """Measure an ECG: intervals, axis, amplitudes and what published criteria name.
 
     Args:
-        files: One ECG file, or the parts of one WFDB record.
-        fs: Sampling rate in Hz, where the file does not say; 0 or empty is unsaid.
-        units: "mV", "uV" or "V", where the file does not say.
-        leads: Names in the file's order, parted by commas, where the file does not say.
+        files: One ECG file, or the parts of one WFDB record; no picture.
+        fs: Sampling rate in Hz, only where the file does not say it; else 0.
+        units: mV, uV or V, only where the file does not say it; else empty.
+        leads: Names in the file's order, parted by commas, only where it has none; else empty.
+
+    Returns:
+        Measurements in bpm, ms, mV and degrees, criteria met, diagnoses by them, a disclaimer.
     """
     here = _record(files, fs, units, leads)
     return {"disclaimer": DISCLAIMER, **here.measured.to_json(), **here.found.to_json()}
@@ -58,11 +64,14 @@ def page_api(
     """Draw an ECG on paper at 25 mm/s and 10 mm/mV.
 
     Args:
-        files: As in `measure`.
-        fs: As in `measure`.
-        units: As in `measure`.
-        leads: As in `measure`.
-        layout: "3x4", "6x2" or "12x1".
+        files: One ECG file, or the parts of one WFDB record; no picture.
+        fs: Sampling rate in Hz, only where the file does not say it; else 0.
+        units: mV, uV or V, only where the file does not say it; else empty.
+        leads: Names in the file's order, parted by commas, only where it has none; else empty.
+        layout: 3x4, 6x2 or 12x1.
+
+    Returns:
+        The page as a PNG picture.
     """
     return draw_page(_record(files, fs, units, leads).ecg, layout or "3x4")
 
@@ -73,14 +82,19 @@ def audit_api(
     """Check every claim of a text against an ECG.
 
     Args:
-        text: A reading in free words.
-        files: As in `measure`; of a picture no claim is checkable.
-        fs: As in `measure`.
-        units: As in `measure`.
-        leads: As in `measure`.
+        text: A reading in free words, at most 100,000 characters.
+        files: One ECG file, or the parts of one WFDB record; of a picture nothing is checkable.
+        fs: Sampling rate in Hz, only where the file does not say it; else 0.
+        units: mV, uV or V, only where the file does not say it; else empty.
+        leads: Names in the file's order, parted by commas, only where it has none; else empty.
+
+    Returns:
+        Each claim with its verdict, the measured value and the reason, and what is left out.
     """
+    if len(text or "") > MAX_TEXT:
+        raise ECGError(f"the text has {len(text)} characters; at most {MAX_TEXT} are audited")
     here = _opened(files, fs, units, leads)
-    return {"disclaimer": DISCLAIMER, **audit(text, here.facts).to_json()}
+    return {"disclaimer": DISCLAIMER, **audit(text or "", here.facts).to_json()}
 
 
 def read_api(models: Models) -> Callable[[list[str], float | None, str, str], dict[str, Any]]:
@@ -90,10 +104,13 @@ def read_api(models: Models) -> Callable[[list[str], float | None, str, str], di
         """Read an ECG from its signal, from its image and from both, and audit each reading.
 
         Args:
-            files: As in `measure`, or a picture of a page.
-            fs: As in `measure`.
-            units: As in `measure`.
-            leads: As in `measure`.
+            files: One ECG file, the parts of one WFDB record, or a picture of an ECG page.
+            fs: Sampling rate in Hz, only where the file does not say it; else 0.
+            units: mV, uV or V, only where the file does not say it; else empty.
+            leads: Names in the file's order, parted by commas, only where it has none.
+
+        Returns:
+            For each arm its text, steps, summary, diagnoses and audit; never a diagnosis.
         """
         here = _opened(files, fs, units, leads)
         places = range(len(models.names))
@@ -147,7 +164,7 @@ def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Pa
         units = gr.Textbox(label="units")
         leads = gr.Textbox(label="leads")
         layout = gr.Dropdown(list(PAGE_LAYOUTS), value="3x4", label="layout")
-        text = gr.Textbox(label="text", max_length=100_000)
+        text = gr.Textbox(label="text")
         out, picture, go = (
             gr.JSON(label="result"),
             gr.Image(label="page", format="png"),

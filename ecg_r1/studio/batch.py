@@ -25,7 +25,9 @@ def records(folder: Path) -> list[Path]:
         ECGError: There is none; names the folder.
     """
     known = {*RECORD_SUFFIXES, *IMAGE_SUFFIXES}
-    found = sorted(one for one in folder.rglob("*") if one.suffix.lower() in known)
+    found = sorted(
+        one for one in folder.rglob("*") if one.suffix.lower() in known and one.is_file()
+    )
     headers = {one.with_suffix("") for one in found if one.suffix.lower() == ".hea"}
     kept = [
         one
@@ -66,7 +68,8 @@ def read_folder(
 
     if table.suffix.lower() != ".csv":
         raise ECGError(f"cannot write {table.name!r}; name the table .csv")
-    files = records(folder)
+    # The table of the last time may lie among the records.
+    files = [one for one in records(folder) if one.resolve() != table.resolve()]
     columns = ["file", *HEADLINE, "criteria"]
     columns += [f"{arm}_{name}" for arm in arms for name in _ARM]
     columns += ["model", "problem", "disclaimer"]
@@ -82,7 +85,7 @@ def read_folder(
                 row |= _values(here) | {"model": model.name}
                 for arm, reading in found.items():
                     row |= _arm(arm, reading, here)
-            except ECGError as error:
+            except (ECGError, OSError) as error:  # OSError: a file that may not be read
                 row["problem"] = " ".join(str(error).split())
             writer.writerow({name: _cell(value) for name, value in row.items()})
             out.flush()
@@ -114,6 +117,6 @@ def _cell(value: Any) -> Any:
     """A spreadsheet runs what begins like a formula; a stranger's words must not."""
     if value is None:
         return ""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t"):
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value

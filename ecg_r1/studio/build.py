@@ -15,6 +15,7 @@ from ecg_r1.studio import views
 from ecg_r1.studio.api import connect_api
 from ecg_r1.studio.models import Models
 from ecg_r1.studio.reader import Page, Reader
+from ecg_r1.studio.sessions import forgetting
 from ecg_r1.studio.study import Session
 from ecg_r1.studio.tempfiles import Passing, Watch
 from ecg_r1.studio.theme import CSS, HEAD, MASTHEAD, THEME
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
 # Files that no request ever used are swept after this, looked at once a minute; a visitor's
 # screen is forgotten as long after it was last used.
-KEEP_UPLOADS_S = 14 * 60
+KEEP_S = 14 * 60
 LAUNCH = {
     "theme": THEME,
     "css": CSS,
     "head": HEAD,
     "max_file_size": MAX_BYTES,
     "run_history": False,
+    "enable_monitoring": False,
+    # Visitors whose screens are remembered, the latest ones. Ours: ten classes.
+    "state_session_capacity": 300,
     "show_error": False,
     "ssr_mode": False,
     "footer_links": ["api", "settings"],
@@ -73,10 +77,10 @@ def build_demo(
     Returns:
         The page, and what `launch` takes to serve it.
     """
-    uploads, made = Passing(KEEP_UPLOADS_S), Passing(KEEP_UPLOADS_S)
+    uploads, made = Passing(KEEP_S), Passing(KEEP_S)
     examples = read_examples()
     with gr.Blocks(
-        title="ECG-R1 Studio", analytics_enabled=False, delete_cache=(60, KEEP_UPLOADS_S)
+        title="ECG-R1 Studio", analytics_enabled=False, delete_cache=(60, KEEP_S)
     ) as demo:
         gr.HTML(MASTHEAD)
         page = _lay_page(list(examples), models.names)
@@ -91,12 +95,13 @@ def build_demo(
     served = {
         "routes": [Route("/health", health)],
         "middleware": [Middleware(Watch, uploads=uploads, made=made)],
+        "lifespan": forgetting(KEEP_S),
     }
     return demo, {**LAUNCH, "app_kwargs": served}
 
 
 def _lay_page(titles: list[str], models: tuple[str, ...]) -> Page:
-    session = gr.State(Session(), time_to_live=KEEP_UPLOADS_S)
+    session = gr.State(Session())
     with gr.Tabs():
         example = views.lay_example(titles)
         own = views.lay_own()
@@ -127,6 +132,8 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
         ],
         "show_progress": "hidden",
         "api_visibility": "private",
+        # A button pressed while its own reading still ends must not be passed over.
+        "trigger_mode": "always_last",
         **_SLOT,
     }  # fmt: skip
     at_once = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ecg_r1.ecg import ECGError
 from ecg_r1.inputs import Case
 from ecg_r1.simulate import CONDUCTIONS, RHYTHMS, TERRITORIES, HeartSpec, simulate
 from ecg_r1.studio.study import Study, study
@@ -65,9 +66,14 @@ def simulated(dials: Mapping[str, Any]) -> Study:
         dials: A value for each key of `START`.
 
     Raises:
-        ECGError: The dials do not fit together.
+        ECGError: A dial has no number, or the dials do not fit together.
     """
-    seed = int(dials["seed"] or 0)
+    for name, dial in DIALS.items():
+        if dials[name] is None:  # its field was emptied
+            raise ECGError(
+                f"{dial.title} is empty: give a number from {dial.low:g} to {dial.high:g}"
+            )
+    seed = int(dials["seed"])
     spec = dialled(**{name: value for name, value in dials.items() if name != "seed"})
     ecg = simulate(spec, seed)
     known = {
@@ -77,4 +83,4 @@ def simulated(dials: Mapping[str, Any]) -> Study:
         "licence": "no patient",
     }
     title = f"Simulated heart: {spec.rhythm}, seed {seed}"
-    return study(Case(ecg=ecg), title, known, dials=dials)
+    return study(Case(ecg=ecg), title, known, dials={**dials, "seed": seed})

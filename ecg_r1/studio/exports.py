@@ -1,7 +1,9 @@
 """What a visitor takes away: one account of a session as JSON, Markdown and PDF."""
 
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -66,72 +68,102 @@ def to_json(session: Session) -> str:
 def to_markdown(session: Session) -> str:
     """The report as Markdown."""
     return "\n".join(
-        ("#" * level + " " + text) if level else text for level, text in _lines(session)
+        MARKDOWN[line.kind].format(_literal(line.words)) for line in _lines(session)
     )
 
 
-def _lines(session: Session) -> list[tuple[int, str]]:
-    """The report line by line, each with its level of heading; 0 is plain text."""
-    plain = report(session)
-    study = session.study
-    lines = [(1, _safe(f"ECG-R1 Studio: {plain['title']}")), (0, f"**{DISCLAIMER}**"), (0, "")]
-    names = ", ".join(_safe(one.name) for one in session.asked.values())
-    lines.append((0, f"- {plain['studio']}; model: {names or 'none has read'}"))
-    for one in session.asked.values():
-        name, told, question = map(_safe, (one.name, one.system, one.question))
-        lines.append((0, f"- {name} was told: {told} And asked: {question}"))
-        lines += [(0, f"- {name}: {_safe(warning)}") for warning in one.warnings]
-    lines += [
-        (0, f"- Decoding: {DECODING}"),
-        (0, f"- Changed for the models: {', '.join(plain['changed']) or 'nothing'}"),
-        (0, ""),
-        (2, "Measured on the signal"),
-    ]
+def _literal(words: str) -> str:
+    r"""Words that no Markdown reader takes for markup.
+
+    Example:
+        >>> _literal("# <b> *x* & [y](z)"), _literal("1. one"), _literal("PR 160 ms.")
+        ('\\# &lt;b> \\*x\\* &amp; \\[y\\](z)', '1\\. one', 'PR 160 ms.')
+    """
+    inert = words.strip().replace("&", "&amp;").replace("<", "&lt;")
+    inert = re.sub(r"([\\`*_\[\]|~])", r"\\\1", inert)
+    return re.sub(r"^(\d*)([#>+=.)-])", r"\1\\\2", inert)  # headings, quotes, lists, rules
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of the report: plain words, and what they are, a key of `MARKDOWN`."""
+
+    words: str = ""
+    kind: str = "text"
+
+
+MARKDOWN = {
+    "title": "# {}",
+    "heading": "## {}",
+    "subheading": "### {}",
+    "strong": "**{}**",
+    "item": "- {}",
+    "text": "{}",
+}
+LETTERS_PX = {"title": 42, "heading": 34, "subheading": 28}
+
+
+def _items(*words: str) -> list[_Line]:
+    return [_Line(one, "item") for one in words]
+
+
+def _lines(session: Session) -> list[_Line]:
+    """The report line by line."""
+    plain, study, asked = report(session), session.study, session.asked.values()
+    lines = [_Line(f"ECG-R1 Studio: {plain['title']}", "title"), _Line(DISCLAIMER, "strong")]
+    names = ", ".join(f"{one.name} {one.version}".strip() for one in asked)
+    lines += [_Line(), *_items(f"{plain['studio']}; model: {names or 'none has read'}")]
+    for one in asked:
+        lines += _items(
+            f"{one.name} was told: {one.system} And asked: {one.question}",
+            *(f"{one.name}: {warning}" for warning in one.warnings),
+        )
+    lines += _items(
+        f"Decoding: {DECODING}",
+        f"Changed for the models: {', '.join(plain['changed']) or 'nothing'}",
+    )
+    lines += [_Line(), _Line("Measured on the signal", "heading")]
     if study.ecg is None:
-        lines.append((0, "A picture carries no signal; nothing was measured."))
+        lines.append(_Line("A picture carries no signal; nothing was measured."))
     else:
         told = account(study.ecg, study.measured, study.found)
-        lines += [(0, f"- {_safe(warning)}") for warning in told.warnings]
-        lines += [(0, f"- {title}: {value}") for title, value in told.values.items()]
         named = ", ".join(one.label for one in told.diagnoses) or "nothing to name"
-        lines += [(0, f"- By published criteria, not a diagnosis: {named}"), (0, "")]
-        lines += [(0, told.urgency)]
-    lines.append((0, ""))
+        lines += _items(
+            *told.warnings,
+            *(f"{title}: {value}" for title, value in told.values.items()),
+            f"By published criteria, not a diagnosis: {named}",
+        )
+        lines += [_Line(), _Line(told.urgency)]
+    lines.append(_Line())
     for one, title in session.titles().items():
         lines += _reading_lines(session, one, title)
     return lines
 
 
-def _reading_lines(session: Session, column: str, title: str) -> list[tuple[int, str]]:
+def _reading_lines(session: Session, column: str, title: str) -> list[_Line]:
     reading = session.readings[column]
-    lines = [(2, f"{_safe(title)}, read by {_safe(session.reader(column))}")]
+    lines = [_Line(f"{title}, read by {session.reader(column)}", "heading")]
     if reading.problem:
-        return [*lines, (0, reading.problem), (0, "")]
+        return [*lines, _Line(reading.problem), _Line()]
     state = "" if reading.done else " (stopped)"
-    lines += [(0, f"{reading.n_tokens} tokens in {reading.seconds:.1f} s{state}"), (0, "")]
-    lines += [(0, _safe(line)) for line in reading.text.splitlines()] + [(0, "")]
+    lines += [_Line(f"{reading.n_tokens} tokens in {reading.seconds:.1f} s{state}"), _Line()]
+    lines += [*map(_Line, reading.text.splitlines()), _Line()]
     found = session.audits.get(column)
     if found is not None:
-        lines.append((3, f"Audit: {_safe(title)}"))
+        lines.append(_Line(f"Audit: {title}", "subheading"))
         for one in found.claims:
             sign, name, *_ = MARKS[one.verdict]
-            words = _safe(" ".join(one.text.split()))
-            lines.append((0, f'- {sign} {name}: "{words}" ({_safe(one.reason)})'))
-        lines += [(0, f"- contradicts itself: {_safe(one.reason)}") for one in found.quarrels]
-        lines += [(0, f"- left out: {_safe(one.text)}") for one in found.omissions]
-        lines.append((0, ""))
+            words = " ".join(one.text.split())
+            lines += _items(f'{sign} {name}: "{words}" ({one.reason})')
+        lines += _items(*found.notes)
+        lines.append(_Line())
     return lines
-
-
-def _safe(text: str) -> str:
-    """A stranger's words that no Markdown reader takes for markup."""
-    return text.replace("<", "&lt;").replace("[", "\\[").replace("`", "'")
 
 
 def to_pdf(session: Session) -> bytes:
     """The report as a PDF of A4 pages: the trace first, then the words; drawn with Pillow."""
     pages = [_first_page(session)]
-    lines = [line for level, text in _lines(session)[3:] for line in _wrapped(level, text)]
+    lines = [broken for line in _lines(session)[2:] for broken in _wrapped(line)]
     body = A4_PX[1] - 3 * MARGIN_PX
     while lines:
         page, draw = _blank(len(pages) + 1)
@@ -168,7 +200,7 @@ def _first_page(session: Session) -> Image.Image:
     draw.text(
         (MARGIN_PX, MARGIN_PX), f"ECG-R1 Studio {__version__}", fill="black", font=_font(42)
     )
-    for row, (_, _, text) in enumerate(_wrapped(0, session.study.title)[:2]):
+    for row, (_, _, text) in enumerate(_wrapped(_Line(session.study.title))[:2]):
         draw.text((MARGIN_PX, 160 + 36 * row), text, fill="black", font=_font(TEXT_PX))
     draw.text((MARGIN_PX, 240), DISCLAIMER, fill="#7a0c12", font=_font(22))
     study = session.study
@@ -182,14 +214,11 @@ def _first_page(session: Session) -> Image.Image:
     return page
 
 
-def _wrapped(level: int, text: str) -> list[tuple[int, int, str]]:
+def _wrapped(one: _Line) -> list[tuple[int, int, str]]:
     """A line broken to the page's width: height, size of letters, words."""
-    size = {0: TEXT_PX, 1: 42, 2: 34, 3: 28}[level]
+    size = LETTERS_PX.get(one.kind, TEXT_PX)
     font, room = _font(size), A4_PX[0] - 2 * MARGIN_PX
-    text = text.replace("**", "").replace("&lt;", "<").replace("\\[", "[")
-    # Pillow's own font has no such signs, and the word beside each says the same.
-    for sign, *_ in MARKS.values():
-        text = text.replace(f"- {sign} ", "- ")
+    text = f"- {one.words}" if one.kind == "item" else one.words
     found, line = [], ""
     for word in text.split():
         longer = f"{line} {word}".strip()
@@ -204,5 +233,9 @@ def _wrapped(level: int, text: str) -> list[tuple[int, int, str]]:
     return [(round(size * 1.35), size, one) for one in (*found, line)]
 
 
+@cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)
+    """DejaVu Sans: Pillow's own font has 113 characters, and none of them is é or ≥."""
+    from matplotlib import get_data_path  # wfdb brings it
+
+    return ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)

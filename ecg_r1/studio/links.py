@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from ecg_r1.ecg import LEADS, ECGError
 from ecg_r1.page import PAGE_LAYOUTS
 from ecg_r1.studio.dials import CHOICES, DIALS, START
-from ecg_r1.studio.study import CONTROLS, Change
+from ecg_r1.studio.study import CONTROLS, GAINS_MM_MV, SPEEDS_MM_S, Change
 
 SIMULATOR = "simulator"  # in place of an example's name
 # Settings that travel, each with its range; whatever else stands in an address is ignored.
@@ -18,9 +18,8 @@ _NUMBERS = {
     "blur": (0.0, 1.0),
     "rotate_deg": (-15.0, 15.0),
     "grain": (0.0, 1.0),
-    "speed_mm_s": (12.5, 50.0),
-    "gain_mm_mv": (5.0, 20.0),
 }
+_CHOSEN = {"speed_mm_s": SPEEDS_MM_S, "gain_mm_mv": GAINS_MM_MV}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def link_query(linked: Linked) -> str:
     }
     if linked.control != "none":
         query["control"] = linked.control
-    for name in _NUMBERS:
+    for name in (*_NUMBERS, *_CHOSEN):
         if (value := getattr(change, name)) != getattr(plain, name):
             query[name] = f"{value:g}"
     for name in ("layout", "hide"):
@@ -83,16 +82,22 @@ def from_query(query: Mapping[str, str], files: Sequence[str]) -> Linked:
     said = {
         name: _number(name, query[name], *_NUMBERS[name]) for name in _NUMBERS if name in query
     }
+    for name, allowed in _CHOSEN.items():
+        if name in query:
+            written = {f"{one:g}": one for one in allowed}
+            said[name] = written[_one_of(name, query[name], tuple(written))]
     control = _one_of("control", query.get("control", "none"), CONTROLS)
     layout = _one_of("layout", query.get("layout", ""), ("", *PAGE_LAYOUTS))
     hide = _one_of("hide", query.get("hide", ""), ("", "signal", "image"))
-    off = tuple(
+    off = dict.fromkeys(
         _one_of("leads_off", lead, LEADS)
         for lead in query.get("leads_off", "").split("-")
         if lead
     )
     dials = _dials(query) if named == SIMULATOR else None
-    return Linked(file, dials, Change(leads_off=off, hide=hide, layout=layout, **said), control)
+    return Linked(
+        file, dials, Change(leads_off=tuple(off), hide=hide, layout=layout, **said), control
+    )
 
 
 def _dials(query: Mapping[str, str]) -> dict[str, Any]:

@@ -59,12 +59,13 @@ class Models:
 
     Attributes:
         names: What each was asked for by.
+        quantise: "4bit" or "8bit" for all but nano, None for full precision.
         told: What loading said of each: size, licence, memory, minutes to expect.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], quantise: str | None = None) -> None:
         """`names`: "nano", folders or hub ids, at most two."""
-        self.names = tuple(names)
+        self.names, self.quantise = tuple(names), quantise
         self.told: dict[str, list[str]] = {name: [] for name in names}
         self._loaded: dict[str, LoadedModel] = {}
         self._lock = Lock()
@@ -93,7 +94,8 @@ class Models:
             self.told[name].append(line)
 
         self.told[name].clear()
-        return loading.load_model(name, tell=tell)
+        bits = None if name == "nano" else self.quantise
+        return loading.load_model(name, quantise=bits, tell=tell)
 
     def load_all(self) -> None:
         """Load every model, the first one first."""

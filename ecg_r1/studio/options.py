@@ -9,9 +9,10 @@ from ecg_r1 import DISCLAIMER
 from ecg_r1.ecg import ECGError
 
 EPILOG = """environment variables: ECG_R1_MODEL (as --model), ECG_R1_SECOND_MODEL (as
---second-model), ECG_R1_LOGIN ("name:password"; asks every visitor for it), GRADIO_SERVER_NAME
-(as --host; Spaces set it), GRADIO_TEMP_DIR (where uploads lie while they are read; default: a
-private folder, removed at the end)."""
+--second-model), ECG_R1_QUANTISE (as --quantise), ECG_R1_LOGIN ("name:password"; asks every
+visitor for it), GRADIO_SERVER_NAME (as --host; Spaces set it), GRADIO_TEMP_DIR (where uploads
+lie while they are read; default: a private folder, removed at the end)."""
+FEW_BITS = ("4bit", "8bit")  # as `load_model` takes them
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Settings:
     Attributes:
         model: "nano", a folder or a hub id.
         second_model: The same of a model to put beside the first; None for none.
+        quantise: "4bit" or "8bit" for the language model of every model but nano; None for
+            neither.
         host: Address to listen on; None is this machine alone, or what Spaces say.
         port: None is 7860 or the next free one.
         queue: Visitors that may wait; more are turned away with a message.
@@ -31,6 +34,7 @@ class Settings:
 
     model: str = "nano"
     second_model: str | None = None
+    quantise: str | None = None
     host: str | None = None
     port: int | None = None
     queue: int = 30
@@ -50,7 +54,8 @@ def read_settings(
     """Settings from the command line, and where it is silent from the environment.
 
     Raises:
-        ECGError: A login without a colon, or an empty half of it; or the same model twice.
+        ECGError: A login without a colon, or an empty half of it; the same model twice; or
+            something to quantise that is unknown, or nothing.
     """
     parser = argparse.ArgumentParser(prog="app.py", description=DISCLAIMER, epilog=EPILOG)
     parser.add_argument(
@@ -64,6 +69,13 @@ def read_settings(
         metavar="MODEL",
         default=environment.get("ECG_R1_SECOND_MODEL") or None,
         help="a model to put beside the first: its arms stand below, its memory comes on top",
+    )
+    parser.add_argument(
+        "--quantise",
+        choices=FEW_BITS,
+        default=environment.get("ECG_R1_QUANTISE") or None,
+        help="the language model of every model but nano in few bits, on a CUDA GPU with "
+        "bitsandbytes (the extra qlora)",
     )
     parser.add_argument("--host", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, help="port (default: 7860 or the next free one)")
@@ -85,7 +97,13 @@ def read_settings(
         parser.error(f"--queue {said.queue} must be 1 or more")
     if said.second_model == said.model:
         raise ECGError(f"the second model is the first, {said.model!r}: name another one")
-    return Settings(**vars(said), login=_login(environment))
+    if said.quantise not in (None, *FEW_BITS):
+        known = " or ".join(FEW_BITS)
+        raise ECGError(f"ECG_R1_QUANTISE must be {known}, got {said.quantise!r}")
+    settings = Settings(**vars(said), login=_login(environment))
+    if said.quantise and settings.models == ("nano",):
+        raise ECGError(f"{said.quantise} is not for nano, which fits anywhere: name a --model")
+    return settings
 
 
 def _login(environment: Mapping[str, str]) -> tuple[str, str] | None:

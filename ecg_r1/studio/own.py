@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from ecg_r1.ecg import ECGError
-from ecg_r1.inputs import Case, inspect_upload, open_case, open_table
+from ecg_r1.inputs import Case, Upload, inspect_upload, open_case, open_table
 
 UNKNOWN = "?"  # in the field of leads: a channel whose name says nothing
 
@@ -52,6 +53,44 @@ def lacks_words(files: list[str]) -> bool:
         return bool(files) and bool(inspect_upload([Path(file) for file in files]).missing)
     except ECGError:
         return False
+
+
+def channels_html(upload: Upload) -> str:
+    """The channels of a file that leaves something unsaid, in its order, each with a sketch."""
+    if not (upload.missing and upload.channels):
+        return ""
+    rows = "".join(
+        f'<tr><th scope="row">{place}</th><td>{escape(one.key)}</td>'
+        f"<td>{escape(one.units or UNKNOWN)}</td><td>{escape(one.lead or UNKNOWN)}</td>"
+        f"<td>{_sketch(one.preview)}</td></tr>"
+        for place, one in enumerate(upload.channels, start=1)
+    )
+    titles = ("Channel", "Its name in the file", "Unit", "Lead", "Its samples")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    return (
+        '<div class="agreement" tabindex="0" role="region" aria-label="Channels of the file">'
+        f'<table class="channels"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
+    )
+
+
+def _sketch(samples: np.ndarray) -> str:
+    """Samples as a small drawing from the lowest to the highest, with gaps where none are."""
+    held = np.isfinite(samples)
+    if not held.any():
+        return "nothing recorded"
+    low, high = samples[held].min(), samples[held].max()
+    across = np.linspace(0, 200, len(samples))
+    down = 30 - 30 * (samples - low) / ((high - low) or 1)
+    begins = held & ~np.concatenate([[False], held[:-1]])
+    points = (
+        f"{'M' if first else 'L'}{x:.0f} {y:.0f}"
+        for first, x, y in zip(begins[held], across[held], down[held], strict=True)
+    )
+    return (
+        f'<svg viewBox="0 -1 200 32" role="img" aria-label="from {low:.3g} to {high:.3g}">'
+        f'<path d="{"".join(points)}"/></svg>'
+    )
 
 
 def refusal(error: ECGError) -> gr.Error:

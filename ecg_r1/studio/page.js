@@ -110,4 +110,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && opened) close();
   });
+  // What was said of one ECG is not to stand beside the next one.
+  new MutationObserver(() => {
+    if (opened && !opened.isConnected) close();
+  }).observe(document, { childList: true, subtree: true });
 })();

@@ -22,7 +22,14 @@ from ecg_r1.studio.dials import START, simulated
 from ecg_r1.studio.embed import downloads_html, picture_html
 from ecg_r1.studio.marked import audited_html
 from ecg_r1.studio.models import Job, Models
-from ecg_r1.studio.own import UNKNOWN, lacks_words, open_own, refusal, stated
+from ecg_r1.studio.own import (
+    UNKNOWN,
+    channels_html,
+    lacks_words,
+    open_own,
+    refusal,
+    stated,
+)
 from ecg_r1.studio.recorded import Asked, Before
 from ecg_r1.studio.study import (
     ARMS,
@@ -107,12 +114,12 @@ class Reader:
             **self._turned_to(linked.change),
             **self._dialled_to(START if dials is None else dials),
         }
-        session = values[self.at.session]
-        session.change, session.control_kind = linked.change, linked.control
         yield from self._guarded(
             lambda: self._example(title) if dials is None else simulated(dials),
-            session,
+            values[self.at.session],
             request,
+            change=linked.change,
+            control_kind=linked.control,
             reuse=True,
         )
 
@@ -148,7 +155,8 @@ class Reader:
         """Read what `open_own` opened."""
         session = values[self.at.session]
         opened, session.opened = session.opened, None
-        yield from self._asked(lambda: opened, values, request)
+        if opened is not None:  # pressed twice, the first press has read it
+            yield from self._asked(lambda: opened, values, request)
 
     def inspect(self, files: list[str] | None, request: gr.Request) -> Update:
         """What an upload says of itself, and what its owner has to say for it.
@@ -167,7 +175,8 @@ class Reader:
             return {own.found: display.status_html("none", str(error)), own.leads: ""}
         leads = [one.lead or UNKNOWN for one in upload.channels]
         asked = ",".join(leads) if UNKNOWN in leads else ""
-        return {own.found: display.upload_html(upload), own.leads: asked}
+        found = display.upload_html(upload) + channels_html(upload)
+        return {own.found: found, own.leads: asked}
 
     def leave(self, request: gr.Request) -> None:
         """A visitor has closed the page: what was not read goes, and what runs ends."""
@@ -188,8 +197,13 @@ class Reader:
     def read_again(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read what is on the screen once more, with the changes and control as set."""
         here = values[self.at.session].study
-        title = values[self.at.example.example]
-        yield from self._asked(lambda: here or self._example(title), values, request)
+        if here is None:
+            raise gr.Error(
+                "No ECG is here to be read again; what is on a screen is forgotten a while "
+                "after its last use. Choose one.",
+                print_exception=False,
+            )
+        yield from self._asked(lambda: here, values, request)
 
     def stop(self, request: gr.Request) -> None:
         """End the visitor's reading, if one runs; the reading itself then says so."""
@@ -217,11 +231,14 @@ class Reader:
     def _asked(
         self, opened: Callable[[], Study], values: Values, request: gr.Request
     ) -> Iterator[Update]:
-        session = values[self.at.session]
         changed = [values[one] for one in self.at.play.all()]
-        session.change = Change(tuple(changed[0]), *changed[1:])
-        session.control_kind = values[self.at.actions.control]
-        yield from self._guarded(opened, session, request)
+        yield from self._guarded(
+            opened,
+            values[self.at.session],
+            request,
+            change=Change(tuple(changed[0]), *changed[1:]),
+            control_kind=values[self.at.actions.control],
+        )
 
     def _guarded(
         self,
@@ -229,13 +246,15 @@ class Reader:
         session: Session,
         request: gr.Request,
         *,
+        change: Change,
+        control_kind: str,
         reuse: bool = False,
     ) -> Iterator[Update]:
         """The whole of one reading; every refusal is told in the columns and as a message."""
         visitor, stop, button = request.session_hash, Event(), self.at.actions.stop
         self.running[visitor] = stop
         try:
-            session.start(opened())
+            session.start(opened(), change, control_kind)
             yield self._show(session) | {button: gr.Button(interactive=True)}
             yield from self._stream(session, stop, reuse=reuse)
             yield {button: gr.Button(interactive=False)}
@@ -244,6 +263,9 @@ class Reader:
             raise refusal(error) from error
         except gr.Error as error:  # ZeroGPU's own: no GPU, or the visitor's minutes are spent
             yield self._ended(error.message)
+            raise
+        except Exception:  # a mistake of ours: the columns must not go on waiting
+            yield self._ended("something went wrong here; the server's log says what")
             raise
         finally:
             if self.running.get(visitor) is stop:
@@ -293,7 +315,8 @@ class Reader:
         known = self._recall(session, file) if reuse and file else set()
         places = [place for place in range(len(self.models.names)) if place not in known]
         jobs = [self._job(session, place) for place in places]
-        yield self._seen(session) | self._fill_all(session, stopped=False)
+        drawn = {job.place: job.image for job in jobs}
+        yield self._seen(session, drawn) | self._fill_all(session, stopped=False)
         if not jobs:
             return
         with closing(self.models.stream(jobs)) as snapshots:
@@ -347,19 +370,20 @@ class Reader:
             return damaged(here.image, change)
         return altered_page(altered(here.ecg, change), change, dict(asked.page))
 
-    def _seen(self, session: Session) -> Update:
-        """The pages as the models see them, and their prompts."""
-        at = self.at.views
+    def _seen(self, session: Session, drawn: Mapping[int, Image.Image | None]) -> Update:
+        """The pages as the models see them, some drawn already, and the models' prompts."""
+        at, asked = self.at.views, list(session.asked.values())
         if session.change.hide == "image":
             pages = "<p>The image is hidden from every arm.</p>"
         else:
-            distinct = {str(one.page): one for one in session.asked.values()}
+            distinct = {str(one.page): place for place, one in session.asked.items()}
             named = len(distinct) > 1
-            pictures = {
-                one.name if named else "": self._page(session, one) for one in distinct.values()
-            }
+            pictures = {}
+            for place in distinct.values():
+                one = session.asked[place]
+                picture = drawn.get(place) or self._page(session, one)
+                pictures[one.name if named else ""] = picture
             pages = picture_html(pictures, PAGE_WORDS)
-        asked = list(session.asked.values())
         return {
             at.page: pages,
             at.asked: views.asked_html(asked),
@@ -370,7 +394,7 @@ class Reader:
         update: Update = {}
         newly = False
         for name, reading in session.readings.items():
-            newly |= reading.done and name not in session.audits
+            newly |= reading.done and not reading.problem and name not in session.audits
             update |= self._fill(session, name, reading, stopped=stopped)
         if stopped:
             never = display.status_html("stopped", "stopped before it began")
@@ -410,7 +434,7 @@ class Reader:
 
     def compare(self, values: Values) -> Update:
         """Feedback on a guess, and the answers again."""
-        at, session = self.at.views, values[self.at.session]
+        at, session = self.at.views, values[self.at.session].as_now()
         if session.study is None:
             raise gr.Error("Choose an ECG first.", print_exception=False)
         *fields_, named = [values[one] for one in self.at.guess.all()]
@@ -428,7 +452,7 @@ class Reader:
 
     def prepare(self, values: Values) -> str:
         """The three files, inside links."""
-        session = values[self.at.session]
+        session = values[self.at.session].as_now()
         try:
             return downloads_html(
                 {

@@ -6,6 +6,7 @@ always read anew.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -34,6 +35,7 @@ class Asked:
         question: Its question.
         page: Arguments of `draw_page` for the page it saw.
         warnings: What a reader of its readings must know.
+        version: Commit of a checkpoint from the hub; empty for others.
     """
 
     name: str
@@ -41,12 +43,22 @@ class Asked:
     question: str
     page: Mapping[str, Any]
     warnings: Sequence[str] = ()
+    version: str = ""
 
     @classmethod
     def of(cls, model: "LoadedModel") -> "Asked":
         """The same of a loaded model."""
         prompt = model.processor.prompt
-        return cls(model.name, prompt.system, prompt.question, dict(model.page), model.warnings)
+        # Where the hub's cache keeps what it has downloaded.
+        commit = re.search(r"snapshots[/\\]([0-9a-f]{40})", model.model.name_or_path)
+        return cls(
+            name=model.name,
+            system=prompt.system,
+            question=prompt.question,
+            page=dict(model.page),
+            warnings=model.warnings,
+            version=commit[1] if commit else "",
+        )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a visitor looks at: a record or a page, measured, and what was changed of it."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ARMS = tuple(ARM_NAMES)
 NAMES = {**ARM_NAMES, "control": "Control"}
 CONTROLS = ("none", "blank", "other")
+SPEEDS_MM_S, GAINS_MM_MV = (12.5, 25.0, 50.0), (5.0, 10.0, 20.0)
 GRAIN = 255 / 12  # grey levels of noise on the page at dial 1: ours
 
 
@@ -241,10 +243,17 @@ class Session:
     asked: dict[int, "Asked"] = field(default_factory=dict)
     opened: Study | None = None
 
-    def start(self, study: Study) -> None:
-        """Put a new ECG on the screen; what was said of the last one goes."""
-        self.study, self.control = study, None
-        self.readings, self.audits, self.asked = {}, {}, {}
+    def start(self, study: Study, change: Change, control_kind: str) -> None:
+        """Put a new ECG on the screen with its settings; what was said of the last one goes."""
+        self.readings, self.audits, self.asked, self.control = {}, {}, {}, None
+        self.study, self.change, self.control_kind = study, change, control_kind
+
+    def as_now(self) -> "Session":
+        """The session as it stands, which a reading that goes on beside it does not change."""
+        now = copy(self)
+        now.readings, now.audits = dict(now.readings), dict(now.audits)
+        now.asked = dict(now.asked)
+        return now
 
     def finish(self, column: str) -> Audit | None:
         """The audit of a column's reading once it is done; made once."""

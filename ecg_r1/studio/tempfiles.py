@@ -48,9 +48,11 @@ class Passing:
         """One more request will use each of these."""
         now = time.monotonic()
         with self._lock:
+            for path, begun in self._needed.items():
+                self._needed[path] = [t for t in begun if now - t < self.keep_s]
             for path in paths:
-                begun = self._needed.get(path, [])
-                self._needed[path] = [t for t in begun if now - t < self.keep_s] + [now]
+                self._needed.setdefault(path, []).append(now)
+            self._remove()
 
     def release(self, paths: Iterable[str]) -> None:
         """A request is done with these; what nobody else needs is removed.

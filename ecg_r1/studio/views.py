@@ -1,12 +1,16 @@
 """The components of the page and where they stand; no behaviour."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from html import escape
 from typing import Any
+from urllib.parse import unquote
 
 import gradio as gr
 from gradio.data_classes import ListFiles
+from gradio.utils import is_in_or_equal
+from gradio_client.utils import is_http_url_like
 
 from ecg_r1.display import ARM_NAMES, status_html
 from ecg_r1.ecg import LEADS
@@ -16,7 +20,7 @@ from ecg_r1.studio import guess
 from ecg_r1.studio.dials import CHOICES, DIALS, START
 from ecg_r1.studio.exports import DECODING
 from ecg_r1.studio.recorded import Asked
-from ecg_r1.studio.study import NAMES, column
+from ecg_r1.studio.study import GAINS_MM_MV, NAMES, SPEEDS_MM_S, column
 
 ARM_INPUTS = {
     "signal": "twelve leads, 500 samples per second; no picture",
@@ -36,20 +40,41 @@ CONTROL_INFO = (
 )
 UNITS = [("as the file says", ""), "mV", "uV", "V"]
 STACK = ["stack"]
+TRACE_WORDS = (
+    "A plot of the twelve leads over 10 seconds, each with its name, on a grid of 0.2 seconds "
+    "and 0.5 millivolts. What was measured on it stands in the table after it."
+)
 
 
 def file_field(**options: Any) -> gr.File:
     """A field for several files, which gives handlers their paths.
 
-    `gr.File` itself would leave an empty temporary file behind at each request. A handler that
-    has the field among its outputs must give it a value, or Gradio makes the field anew.
+    `gr.File` itself would leave an empty temporary file behind at each request, and fetch
+    whatever address a program names, of any size. A handler that has the field among its
+    outputs must give it a value, or Gradio makes the field anew.
 
     Args:
         options: Further arguments of `gr.File`.
     """
     field = gr.File(file_count="multiple", **options)
     field.preprocess = _paths
+    kept = field.async_move_resource_to_block_cache
+    field.async_move_resource_to_block_cache = partial(_uploaded, field.GRADIO_CACHE, kept)
     return field
+
+
+async def _uploaded(
+    folder: str, kept: Callable[[str], Awaitable[str | None]], where: str | None
+) -> str | None:
+    """The path of an upload; of addresses only those that Gradio gives to uploads."""
+    if where is not None and is_http_url_like(where):
+        path = unquote(where.partition("/file=")[2])
+        if not (path and is_in_or_equal(path, folder)):
+            raise gr.Error(
+                "No address is fetched here: upload the file itself.", print_exception=False
+            )
+        where = path
+    return await kept(where)
 
 
 def _paths(payload: ListFiles | None) -> list[str] | None:
@@ -257,13 +282,17 @@ def lay_play() -> tuple[PlayTab, gr.Button, gr.Button]:
             layout = gr.Dropdown(
                 [("as the model was trained", ""), *PAGE_LAYOUTS], value="", label="Layout"
             )
-            speed = gr.Radio([12.5, 25, 50], value=25, label="Paper speed (mm/s)")
-            gain = gr.Radio([5, 10, 20], value=10, label="Gain (mm/mV)")
+            speed = gr.Radio(_numbers(SPEEDS_MM_S), value=25.0, label="Paper speed (mm/s)")
+            gain = gr.Radio(_numbers(GAINS_MM_MV), value=10.0, label="Gain (mm/mV)")
         with gr.Row(elem_classes=[*STACK, "bar"]):
             go = gr.Button("Read with these changes", variant="primary")
             reset = gr.Button("Undo all changes")
     tab = PlayTab(off, hide, noise, wander, blur, rotate, grain, layout, speed, gain)
     return tab, go, reset
+
+
+def _numbers(choices: Sequence[float]) -> list[tuple[str, float]]:
+    return [(f"{one:g}", one) for one in choices]
 
 
 def lay_dials() -> tuple[DialTab, gr.Button]:
@@ -341,6 +370,7 @@ def lay_views(feedback: gr.HTML, models: Sequence[str]) -> tuple[Views, dict[str
     with gr.Row(elem_classes=STACK):
         with gr.Column(scale=7), gr.Tabs():
             with gr.Tab("Signal"):
+                gr.HTML(f'<p class="unseen">{TRACE_WORDS}</p>')
                 trace = gr.Plot(show_label=False, elem_classes="trace", elem_id="trace")
             with gr.Tab("Page, as the model sees it"):
                 page = gr.HTML(elem_id="page")

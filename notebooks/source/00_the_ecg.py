@@ -8,7 +8,7 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | nothing | under 1 to run on a CPU, 40 to work through | 0.6 GB | none | notebook 1 |
+# | nothing | under 1 to run on a CPU, 40 to work through | under 1 GB | none | notebook 1 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
@@ -83,8 +83,8 @@ trace(ecg, ("II",), end_s=3)
 bold_squares = None  # how many between two R peaks? 4 would be 0.8 s
 
 # %% [markdown]
-# By hand: the R peak of a beat is the highest sample in its neighbourhood; the rate is 60 000
-# divided by the mean distance in milliseconds.
+# By hand: nothing changes as fast as the QRS, so a beat is where the trace becomes steep; the rate
+# is 60,000 divided by the mean distance of the beats in milliseconds.
 
 # %%
 steep = np.abs(np.diff(ii))  # the QRS is what changes fastest
@@ -266,7 +266,7 @@ assert guess_avl in (None, -1), f"you said {guess_avl}; aVL is at {st['aVL']:.2f
 #
 # ## 0.7 How true is the measurement?
 #
-# The simulator knows the truth, so we can measure the measurement. Sixty hearts:
+# The simulator knows the truth, so we can measure the measurement, on many hearts:
 
 # %%
 from ecg_r1.simulate import sample_spec

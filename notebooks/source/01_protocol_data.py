@@ -10,7 +10,7 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebook 0 | under 1 to run on a CPU, 50 to work through | 0.6 GB | none | notebook 2 |
+# | notebook 0 | under 1 to run on a CPU, 50 to work through | under 1 GB | none | notebook 2 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 

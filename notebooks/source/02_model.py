@@ -8,7 +8,7 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebook 1 | 1 to run on a CPU, 40 to work through | 1 GB | none (the 8B: 17.7 GB, optional) | notebook 3 |
+# | notebook 1 | under 2 to run on a CPU, 40 to work through | under 2 GB | none (the 8B: 17.7 GB, optional) | notebook 3 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
@@ -46,7 +46,7 @@ import torch
 from ecg_r1 import load_model
 from ecg_r1.processing import tower_input
 
-nano = load_model("nano")
+nano = load_model("nano", device="cpu")  # where the tensors of this notebook lie
 signal = torch.from_numpy(tower_input(ecg, nano.processor.prompt))[None]
 signal.shape  # (ECGs, leads, samples)
 
@@ -74,13 +74,13 @@ assert tokens.shape[1] == 5000 // 50 + 1
 assert guess_tokens in (None, tokens.shape[1]), f"{tokens.shape[1]}: did you forget the class?"
 
 # %% [markdown]
-# 5000 samples / 50 = 100 patches, and the class token: 101. The released 8B makes as many, 768
-# wide instead of nano's 192. Both leave out the contrastive head of ECG-CoCa (`ln_post`, `proj`),
-# which the checkpoint carries all the same.
+# 5000 samples / 50 = 100 patches, and the class token: 101. The released 8B makes as many, each 768
+# numbers wide; nano's width is the last number above. Both leave out the contrastive head of
+# ECG-CoCa (`ln_post`, `proj`), which the checkpoint carries all the same.
 #
 # ## 2.3 The projector
 #
-# The tower speaks in vectors of 192 numbers, the language model in 256 (the 8B: 768 and 4096).
+# Tower and language model speak in vectors of different width (in the 8B 768 and 4096 numbers).
 # Two linear layers with a GELU between them translate.
 
 # %%
@@ -88,13 +88,13 @@ with torch.no_grad():
     first, gelu, second = nano.model.model.ecg_projector
     projected = second(gelu(first(tokens)))
     assert torch.allclose(projected, nano.model.model.get_ecg_features(signal), atol=1e-5)
-projected.shape
+tokens.shape, projected.shape
 
 # %% [markdown]
 # ## 2.4 Into the text
 #
-# In the prompt, 101 copies of `<|ecg_pad|>` keep the places. Their embeddings are replaced by the
-# projected tokens before the first layer runs. From there on it is a language model.
+# In the prompt, copies of `<|ecg_pad|>` keep the places, one for each token. Their embeddings are
+# replaced by the projected tokens before the first layer runs. From there on it is a language model.
 
 # %%
 batch = nano.processor(["signal"], ecgs=[signal[0].numpy()])
@@ -103,13 +103,14 @@ pads = ids == nano.processor.ecg_token_id
 pads.sum().item(), nano.processor.tokenizer.decode(ids[~pads])
 
 # %%
-model = nano.model.model
 with torch.no_grad():
-    embeds = model.get_input_embeddings()(ids)[None].clone()
+    embeds = nano.model.get_input_embeddings()(ids)[None].clone()
     embeds[0, pads] = projected[0]
-    inside = model._insert_ecgs(ids[None], model.get_input_embeddings()(ids)[None], signal)
-assert torch.allclose(embeds, inside, atol=1e-5)
-embeds.shape
+    places = torch.arange(len(ids)).expand(3, 1, -1)  # time, height and width of plain text
+    by_hand = nano.model(inputs_embeds=embeds, position_ids=places).logits
+    by_package = nano.model(input_ids=ids[None], ecg_values=signal).logits
+assert torch.allclose(by_hand, by_package, atol=1e-3), "the same scores for each next token"
+embeds.shape, by_hand.shape
 
 # %% [markdown]
 # **Predict:** one placeholder too few. Does the model (a) shift the tokens, (b) leave the ECG
@@ -124,10 +125,10 @@ from contextlib import suppress
 short = ids[torch.arange(len(ids)) != int(pads.nonzero()[0])]
 it_ran = False
 with suppress(ValueError):
-    model(input_ids=short[None], ecg_values=signal)
+    nano.model(input_ids=short[None], ecg_values=signal)
     it_ran = True
 assert not it_ran, "a mismatch must not run in silence"
-assert guess_refuses in (None, "c")
+assert guess_refuses in (None, "c"), f"you said {guess_refuses}: it raised an error instead"
 
 # %% [markdown]
 # The reference runs on: with fewer placeholders nothing is injected, with more the rows shift
@@ -135,18 +136,28 @@ assert guess_refuses in (None, "c")
 #
 # ## 2.5 The picture
 #
-# The page goes through Qwen3-VL's own vision tower. nano's patches are 32 pixels wide and merged
-# two by two, so a page of 640 x 448 pixels becomes 20 x 14 patches and 70 tokens.
+# The page goes through Qwen3-VL's own vision tower: cut into square patches, and these merged side by
+# side. The size of nano's page and of a patch in pixels, and how many patches a side are merged:
 
 # %%
 from ecg_r1 import draw_page
 
-page = draw_page(ecg, **nano.page)
+page, vision = draw_page(ecg, **nano.page), nano.processor.image_processor
+page.size, vision.patch_size, vision.merge_size
+
+# %% [markdown]
+# **Predict:** how many tokens does the language model get for a page?
+
+# %%
+guess_image_tokens = None
+
+# %%
 seen = nano.processor(["image"], images=[page])
 height, width = seen["image_grid_thw"][0, 1:].tolist()
-merged = height * width // nano.processor.image_processor.merge_size**2
+merged = height * width // vision.merge_size**2
 assert merged == (seen["input_ids"] == nano.processor.image_token_id).sum()
-(height, width), merged, seen["pixel_values"].shape
+assert guess_image_tokens in (None, merged), f"{height} x {width} patches, then merged"
+{"patches": (height, width), "tokens": merged}
 
 # %%
 picture(page, width_px=640)
@@ -182,24 +193,39 @@ print(readings["both"].text)
 )
 
 # %% [markdown]
-# nano is small and says wrong things fluently; this record is labelled atrial fibrillation.
-# Do not believe a sentence because it is well formed. Notebook 7 checks each one.
+# This record is labelled atrial fibrillation. Which arm says so?
+
+# %%
+# FAST cuts the readings before their answer, and then none does.
+{arm: "atrial fibrillation" in reading.diagnoses for arm, reading in readings.items()}
+
+# %% [markdown]
+# nano is small, and fluent whether it is right or wrong. Do not believe a sentence because it is
+# well formed. Notebook 7 checks each one.
 #
 # ## 2.7 Where the parameters are
 #
-# Most of the 8B is its language model; a small one needs a larger share for looking.
+# **Predict:** nine tenths of the 8B's weights are its language model's. Which share of nano's?
 
 # %%
+guess_language = None  # between 0 and 1
+
+# %%
+model = nano.model.model
 parts = {
     "ECG tower": model.ecg_tower,
     "projector": model.ecg_projector,
     "vision": model.visual,
     "language": model.language_model,
 }
-{
-    name: f"{sum(p.numel() for p in part.parameters()) / 1e6:.2f} M"
-    for name, part in parts.items()
-}
+millions = {n: sum(p.numel() for p in part.parameters()) / 1e6 for n, part in parts.items()}
+share = millions["language"] / sum(millions.values())
+assert guess_language is None or abs(guess_language - share) < 0.15, f"it is {share:.2f}"
+{name: f"{size:.2f} M, {size / sum(millions.values()):.0%}" for name, size in millions.items()}
+
+# %% [markdown]
+# What to notice: eyes do not shrink as a language does. A small model needs a larger share of its
+# weights for looking.
 
 # %% [markdown]
 # ## 2.8 The released 8B

@@ -3,12 +3,12 @@
 #
 # You will
 # - pay four hand-written readings of one real ECG with the paper's rewards, by hand and by package,
-# - see twelve cheats, which of them those rewards pay well, and why,
+# - see a list of cheats, which of them those rewards pay well, and why,
 # - read texts as claims, pay for claims instead of words, and write a reward of your own.
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebook 1 (the text) | under 1 to run on a CPU, 40 to work through | 0.5 GB | none | notebook 6 |
+# | notebook 1 (the text) | under 1 to run on a CPU, 40 to work through | under 1 GB | none | notebook 6 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
@@ -260,9 +260,10 @@ inside = "<think>**Step 5: Electrolytes & QT** {}</think>"
 }
 
 # %% [markdown]
-# The strict reward does this for all steps, and four things more: a number counts within half of
+# The strict reward does this for all steps, and five things more: a number counts within half of
 # what an audit forgives; leads count by their overlap; a claim in the wrong step is worth a
-# quarter; and what the measurements contradict costs twice its share.
+# quarter; what the measurements contradict costs twice its share; and what they bear out beyond the
+# evidence counts for nothing, so that truisms ("the rate is above 20") dilute nothing.
 #
 # ## 5.5 The four again
 #
@@ -287,19 +288,25 @@ pd.DataFrame({name: audit(text, facts).counts for name, text in FOUR.items()}).T
 # What to notice: "AF" now counts (labels have synonyms), the honest words count, and the invented
 # reading keeps one point, for its form. A model paid like this learns the form first (notebook 6).
 #
-# ## 5.6 Twelve cheats
+# ## 5.6 The cheats
 #
 # Each gets the solution, which no real model ever sees, and tries to be paid for it without
-# reading the ECG. The dashed line is what an honest reading earns that knows half of it.
+# reading the ECG:
+
+# %%
+from ecg_r1.rewards.cheats import CHEATS, honest
+
+list(CHEATS)
+
+# %% [markdown]
+# Beside them stands an honest reading that knows half of the evidence.
 #
-# **Predict:** how many of the twelve earn more than that from the paper's rewards? From ours?
+# **Predict:** how many of the cheats earn more than that from the paper's rewards? From ours?
 
 # %%
 guess_paper, guess_strict = None, None
 
 # %%
-from ecg_r1.rewards.cheats import CHEATS, honest
-
 HALF = "honest, half right"
 written = {"honest, all right": honest(SOLUTION), HALF: honest(SOLUTION, 0.5)}
 written |= {name: cheat(SOLUTION) for name, cheat in CHEATS.items()}
@@ -307,7 +314,7 @@ table = {
     kind: {name: earned(text, kind, measurements=measured) for name, text in written.items()}
     for kind in ("paper", "strict")
 }
-bars(table, mark=HALF)
+bars(table, mark=HALF)  # the dashed line: half of it, honestly
 
 # %%
 above = {}
@@ -323,8 +330,14 @@ assert guess_paper in (None, len(above["paper"])), f"it is {len(above['paper'])}
 assert guess_strict in (None, len(above["strict"])), f"it is {len(above['strict'])}"
 
 # %% [markdown]
-# What to notice: "pastes everything everywhere" keeps the most under strict. It knows the whole
-# solution, though, and still earns less than someone who honestly knows half.
+# What to notice: the cheats know the *whole* solution, and under strict each earns less than someone
+# who honestly knows half. Which one keeps the most, and of which part?
+
+# %%
+best_cheat = max(CHEATS, key=lambda name: sum(table["strict"][name].values()))
+best_cheat, {part: round(value, 2) for part, value in table["strict"][best_cheat].items()}
+
+# %% [markdown]
 #
 # ## 5.7 A reward of your own
 #
@@ -415,7 +428,7 @@ check_2(cheat_2)
 
 # %% [markdown]
 # ### Exercise 3: a reward that holds
-# Write a reward `(text, solution) -> number` that falls for none of the twelve, and pays an
+# Write a reward `(text, solution) -> number` that falls for none of the cheats, and pays an
 # all-right reading more than a half-right one. You may use `parse_claims` and everything above.
 
 # %%

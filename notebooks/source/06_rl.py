@@ -9,11 +9,15 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebooks 4 and 5 | 9 to run on a busy 2-core CPU, 50 to work through | 2 GB | none | notebook 7 |
+# | notebooks 4 and 5 | under 10 to run on a CPU (a GPU is left alone), 50 to work through | under 3 GB | none | notebook 7 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
 # %%
+import os
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # nano is small: the CPU, alike on every machine
+
 from ecg_r1.notebook import FAST, LiveCurves, bars, check_environment, lines
 
 check_environment("torch", "accelerate", "datasets", "matplotlib", "pandas")
@@ -443,8 +447,7 @@ print(texts_after[0])
 # and this notebook may well show it to you: a reward near its ceiling (the form) cannot rise, and
 # claims about small waves need a better *look* at the trace, which is the encoders' work; they are
 # frozen here. RL sharpens what a model already does sometimes. What it never does is never paid.
-# What the shipped model gained from a longer run, if it did, stands in its card
-# (`assets/nano/README.md`).
+# A longer run, on a corpus of your own, resumed whenever it was cut: `python -m ecg_r1 rl CORPUS`.
 #
 # ## 6.8 What the memory knobs cost
 #
@@ -477,8 +480,10 @@ def megabytes(layers, heads, width, vocabulary, weights, length, size) -> dict[s
 
 
 n_text = sum(p.numel() for p in nano.model.model.language_model.parameters())
+names = ("num_hidden_layers", "num_key_value_heads", "head_dim", "vocab_size")
+nano_sizes = [getattr(text_config, name) for name in names]
 costs = {
-    "nano, 150 tokens (MB)": megabytes(5, 4, 32, text_config.vocab_size, n_text, 150, 4),
+    f"nano, {longest} tokens (MB)": megabytes(*nano_sizes, n_text, longest, 4),
     "8B in bf16, 2,048 tokens (MB)": megabytes(36, 8, 128, 151_936, 8.8e9, 2048, 2),
 }
 pd.DataFrame(costs).round(1)

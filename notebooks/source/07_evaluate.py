@@ -10,7 +10,7 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebook 3 | 2 to run on a CPU, 45 to work through | 1.2 GB | none | your own model |
+# | notebook 3 | under 3 to run on a CPU, 45 to work through | under 2 GB | none | your own model |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
@@ -104,8 +104,8 @@ assert torn.quarrels, "160 and 240 ms cannot both be true"
 # %% [markdown]
 # ## 7.2 A reading of the model
 #
-# The same for the shipped model, signal arm. Its readings are often wrong; which claims are, the
-# colours say.
+# The same for the shipped model, signal arm. It is small; which of its claims are wrong on this
+# record, if any, the colours say.
 
 # %%
 from ecg_r1 import interpret, load_model
@@ -279,8 +279,8 @@ print(flat[:420], "...")
 
 # %% [markdown]
 # What to notice: the number follows the signal, which is good. Where there is nothing to follow, each
-# rate that is stated all the same was made up. The model never saw an ECG without a heart, and
-# nothing in its training paid for silence. This is why measured values stand beside every reading in
+# rate that is stated all the same was made up. A model that never saw an ECG without a heart never
+# learned to be silent. This is why measured values stand beside every reading in
 # the app.
 #
 # ## 7.6 A modality goes missing
@@ -361,8 +361,8 @@ assert scores["protocol"] > scores["constant"], "measuring beats not looking"
 # %% [markdown]
 # **Read this with care.** The labels of simulated patients follow from the dials by much the same
 # criteria as the protocol's, so here the protocol plays at home; what it is worth only
-# cardiologists' labels on real records can tell. And a dozen records say little: each bar moves by a tenth when
-# one or two of them change.
+# cardiologists' labels on real records can tell. And a dozen records say little: each bar moves by
+# a tenth when one or two of them change.
 
 # %%
 from ecg_r1.evaluate.statistics import with_interval
@@ -408,8 +408,8 @@ round(brier, 4), round(chance, 4)
 
 # %% [markdown]
 # What to notice: three of four were well said, and one confident miss (0.8) undoes it all: saying 25 %
-# each time would have scored as well. Now the model's: the geometric mean of a label's token probabilities at `<answer>`, for the labels of which
-# this set holds at least five.
+# each time would have scored as well. Now the model's: the geometric mean of a label's token
+# probabilities at `<answer>`, for the labels of which this set holds at least five.
 
 # %%
 from ecg_r1.evaluate.calibration import calibration
