@@ -14,8 +14,6 @@ from ecg_r1.studio.models import Models, is_zero_gpu  # first: on ZeroGPU it goe
 
 # isort: split
 
-import gradio as gr
-
 from ecg_r1.ecg import ECGError
 from ecg_r1.shipped import shipped
 from ecg_r1.studio.build import build_demo, read_examples
@@ -37,14 +35,14 @@ def serve(settings: Settings, **more: Any) -> Any:
     Raises:
         ECGError: A model cannot be loaded, or MCP was asked for and its package is missing.
     """
-    if settings.mcp:
-        _prepare_mcp()
+    if settings.mcp and find_spec("mcp") is None:  # Gradio would go on without it
+        raise ECGError('--mcp needs another package: pip install "gradio[mcp]"')
     models = Models(settings.models, settings.quantise)
     warm = Thread(target=_warm, args=[models], daemon=True)
     if is_zero_gpu() or settings.models != ("nano",):
         models.load_all()  # minutes, spent before visitors come; ZeroGPU wants them here
     before = {("nano", file): one for file, one in recorded(shipped("readings.json")).items()}
-    demo, served = build_demo(models, before)
+    demo, served = build_demo(models, before, mcp=settings.mcp)
     demo.queue(max_size=settings.queue)
     warm.start()
     # Without a host, Gradio takes GRADIO_SERVER_NAME, which Spaces sets, else 127.0.0.1.
@@ -57,13 +55,6 @@ def serve(settings: Settings, **more: Any) -> Any:
         **more,
     )
     return demo
-
-
-def _prepare_mcp() -> None:
-    if find_spec("mcp") is None:  # Gradio would go on without it
-        raise ECGError('--mcp needs another package: pip install "gradio[mcp]"')
-    # Where Gradio puts files that come as text; it has looked before the folder was private.
-    gr.mcp.DEFAULT_TEMP_DIR = gr.utils.get_upload_folder()
 
 
 def _warm(models: Models) -> None:

@@ -41,7 +41,8 @@ from pathlib import Path
 if fast is not None:
     os.environ["ECG_R1_FAST"] = str(int(fast))
 if importlib.util.find_spec("ecg_r1") is None:
-    github = "ecg-r1-studio[train,notebooks] @ git+https://github.com/{REPOSITORY}"
+    place = "git+https://github.com/{REPOSITORY}"
+    github = f"ecg-r1-studio[train,notebooks] @ {{place}}"
     source = "..[train,notebooks]" if Path("../pyproject.toml").is_file() else github
     %pip install -q "{{source}}\""""
 INSERTED = 2  # cells behind the title

@@ -9,7 +9,6 @@ from io import BytesIO
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-import gradio as gr
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -290,14 +289,6 @@ def test_mcp_without_its_package_and_a_taken_port_end_the_program_with_a_line(
     monkeypatch.setattr("sys.argv", ["app.py", "--port", "7860"])
     assert app.main() == 2
     assert capsys.readouterr().err == "app.py: Cannot find empty port in range: 7860-7860.\n"
-
-
-def test_files_that_come_over_mcp_lie_in_the_private_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr(app, "find_spec", lambda name: object())
-    monkeypatch.setattr(gr.mcp, "DEFAULT_TEMP_DIR", "/tmp/gradio")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    app._prepare_mcp()
-    assert Path(gr.mcp.DEFAULT_TEMP_DIR) == tmp_path
 
 
 def test_an_address_is_refused_and_an_uploads_own_address_is_read(client, served, folder):

@@ -1,6 +1,8 @@
 """The page's handlers without a browser: what a visitor does, and which updates come of it."""
 
 import asyncio
+import inspect
+from base64 import b64encode
 from dataclasses import fields
 from datetime import timedelta
 from functools import cache
@@ -15,9 +17,10 @@ from studio import Nano, Script
 
 import ecg_r1.loading
 import ecg_r1.reading
-from ecg_r1.ecg import read_ecg
+from ecg_r1.ecg import ECGError, read_ecg
+from ecg_r1.formats import MAX_BYTES
 from ecg_r1.page import draw_page
-from ecg_r1.studio import build, exports, views
+from ecg_r1.studio import api, build, exports, views
 from ecg_r1.studio.models import Models
 from ecg_r1.studio.reader import Reader
 from ecg_r1.studio.recorded import Asked, Before
@@ -373,3 +376,34 @@ def test_the_server_forgets_idle_visitors():
     _, served = build.build_demo(Models(["nano"]))
     assert served["app_kwargs"]["lifespan"].__qualname__.startswith("forgetting")
     assert served["state_session_capacity"] <= 300
+
+
+def test_a_tool_takes_its_record_as_text_and_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    tool, dicom = api.as_tool(api.measure_api), ROOT / "assets/ecgs/waveform_ecg.dcm"
+    assert list(inspect.signature(tool).parameters) == [
+        "record", "suffix", "fs", "units", "leads",
+    ]  # fmt: skip
+    assert "record: The ECG" in tool.__doc__
+    assert "files:" not in tool.__doc__
+    uri = "data:application/dicom;base64," + b64encode(dicom.read_bytes()).decode()
+    told = tool(uri, ".dcm", 0, "", "")
+    assert told == api.measure_api([str(dicom)], 0, "", "")
+    with pytest.raises(ECGError, match=r"'\.\./x' is none of"):
+        tool(uri, "../x", 0, "", "")
+    with pytest.raises(ECGError, match="no data: URI in base64"):
+        tool("data:,ab%", ".dcm", 0, "", "")
+    with pytest.raises(ECGError, match="at most"):
+        tool("1" * (MAX_BYTES + 1), ".csv", 0, "", "")
+    text, *rest = inspect.signature(api.as_tool(api.audit_api)).parameters
+    assert (text, rest[0]) == ("text", "record")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mcp", [False, True])
+def test_over_mcp_there_are_four_tools_of_plain_names(mcp):
+    demo, _ = build.build_demo(Models(("nano",)), mcp=mcp)
+    public = [one.fn for one in demo.fns.values() if one.api_visibility == "public"]
+    tools = [one.__name__ for one in public if one._mcp_type == "tool"]
+    assert tools == (["read", "measure", "page", "audit"] if mcp else [])
+    assert len({one.__name__ for one in public}) == len(public) == 4 + len(tools)

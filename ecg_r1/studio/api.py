@@ -1,13 +1,18 @@
 """The studio for programs: `read`, `measure`, `page` and `audit` with stable names.
 
-Through `gradio_client.Client(url).predict(..., api_name="/measure")`, and over MCP where the
-server was started with it. Arguments are the fields of each function, in their order. Gradio
-shows each docstring by itself, and of an argument's description the first line alone.
+Through `gradio_client.Client(url).predict(..., api_name="/measure")`. Arguments are the fields
+of each function, in their order. Gradio shows each docstring by itself, and of an argument's
+description the first line alone. Over MCP, where the server was started with it, the same four
+take the record as text: Gradio cannot tell an MCP client of several files in one argument.
 """
 
+import inspect
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,6 +21,8 @@ from PIL import Image
 from ecg_r1 import DISCLAIMER
 from ecg_r1.auditing import audit
 from ecg_r1.ecg import ECGError
+from ecg_r1.formats import MAX_BYTES
+from ecg_r1.inputs import UPLOAD_SUFFIXES
 from ecg_r1.page import PAGE_LAYOUTS, draw_page
 from ecg_r1.studio.models import Job, Models
 from ecg_r1.studio.own import open_own, refusal, stated
@@ -149,7 +156,51 @@ def _guarded(call: Callable[..., Any], uploads: Passing) -> Callable[..., Any]:
     return guarded
 
 
-def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Passing) -> None:
+# --- over MCP ---------------------------------------------------------------------------------
+
+_RECORD = (
+    "    record: The ECG: CSV with a first row of lead names, or a file as base64 data: URI.",
+    "    suffix: Kind of file: .csv for CSV, else .dcm, .xml, .mat, .npy, .png or .jpg.",
+)
+
+
+def as_tool(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The same with a record as text, and the suffix of its kind, in place of `files`."""
+    taken = list(inspect.signature(call).parameters.values())
+    at = [one.name for one in taken].index("files")
+    text = [taken[at].replace(name=name, annotation=str) for name in ("record", "suffix")]
+    lines = inspect.cleandoc(call.__doc__).splitlines()
+    args = next(n for n, line in enumerate(lines) if line.startswith("    files: "))
+
+    def tool(*values: Any) -> Any:
+        record, suffix = values[at : at + 2]
+        if suffix not in UPLOAD_SUFFIXES:
+            raise ECGError(f"suffix {suffix!r} is none of {', '.join(UPLOAD_SUFFIXES)}")
+        data = _decoded(record)
+        with TemporaryDirectory(prefix="ecg-r1-") as folder:
+            file = Path(folder) / f"record{suffix}"
+            file.write_bytes(data)
+            return call(*values[:at], [str(file)], *values[at + 2 :])
+
+    tool.__doc__ = "\n".join([*lines[:args], *_RECORD, *lines[args + 1 :]])
+    tool.__signature__ = inspect.Signature([*taken[:at], *text, *taken[at + 1 :]])
+    return tool
+
+
+def _decoded(record: str) -> bytes:
+    if len(record or "") > MAX_BYTES:
+        raise ECGError(f"the record has {len(record)} characters; at most {MAX_BYTES} are read")
+    if not (record or "").startswith("data:"):
+        return (record or "").encode()
+    try:
+        return b64decode(record.partition(",")[2], validate=True)
+    except ValueError as error:
+        raise ECGError(f"{record[:60]!r} is no data: URI in base64: {error}") from error
+
+
+def connect_api(
+    models: Models, slot: dict[str, Any], uploads: Passing, made: Passing, *, tools: bool
+) -> None:
     """Add the four endpoints, on components that no visitor sees.
 
     Args:
@@ -157,6 +208,7 @@ def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Pa
         slot: Concurrency of readings, shared with the page.
         uploads: Files that arrived, removed by the request that reads them.
         made: Pictures to be fetched, removed once they have been.
+        tools: Whether they are also there as MCP tools, which take a record as text.
     """
     with gr.Column(elem_classes="api-only"):
         files = file_field(label="files")
@@ -165,6 +217,7 @@ def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Pa
         leads = gr.Textbox(label="leads")
         layout = gr.Dropdown(list(PAGE_LAYOUTS), value="3x4", label="layout")
         text = gr.Textbox(label="text")
+        written = [gr.Textbox(label="record"), gr.Textbox(".csv", label="suffix")]
         out, picture, go = (
             gr.JSON(label="result"),
             gr.Image(label="page", format="png"),
@@ -189,4 +242,13 @@ def connect_api(models: Models, slot: dict[str, Any], uploads: Passing, made: Pa
         ("audit", audit_api, [text, *record], out, {}),
     )
     for name, call, given, shown, more in calls:
-        go.click(_guarded(call, uploads), given, shown, api_name=name, **more, **public)
+        endpoint = _guarded(call, uploads)
+        # For MCP: no tool, and not of a tool's name either.
+        endpoint._mcp_type, endpoint.__name__ = "endpoint", f"{name}_files"
+        go.click(endpoint, given, shown, api_name=name, **more, **public)
+        if tools:
+            tool = _guarded(as_tool(call), uploads)
+            tool._mcp_type, tool.__name__ = "tool", name
+            at = given.index(files)
+            fields = [*given[:at], *written, *given[at + 1 :]]
+            go.click(tool, fields, shown, api_name=f"{name}_text", **more, **public)

@@ -63,7 +63,10 @@ def health(_request: Any) -> JSONResponse:
 
 
 def build_demo(
-    models: Models, before: "dict[tuple[str, str], Before] | None" = None
+    models: Models,
+    before: "dict[tuple[str, str], Before] | None" = None,
+    *,
+    mcp: bool = False,
 ) -> tuple[gr.Blocks, dict[str, Any]]:
     """Lay out the page around the models.
 
@@ -73,6 +76,7 @@ def build_demo(
             columns.
         before: Readings of the examples that were made before, by model and file, see
             `recorded`.
+        mcp: Whether there are tools for MCP.
 
     Returns:
         The page, and what `launch` takes to serve it.
@@ -91,7 +95,7 @@ def build_demo(
                 gr.Markdown(model_card() if name == "nano" else "See its own card.")
                 gr.HTML(views.told_html(models.told[name]))
         _connect(demo, reader)
-        connect_api(models, _SLOT, uploads, made)
+        connect_api(models, _SLOT, uploads, made, tools=mcp)
     served = {
         "routes": [Route("/health", health)],
         "middleware": [Middleware(Watch, uploads=uploads, made=made)],
