@@ -25,7 +25,7 @@ from ecg_r1.formats import MAX_BYTES
 from ecg_r1.inputs import UPLOAD_SUFFIXES
 from ecg_r1.page import PAGE_LAYOUTS, draw_page
 from ecg_r1.studio.models import Job, Models
-from ecg_r1.studio.own import open_own, refusal, stated
+from ecg_r1.studio.own import open_own, stated
 from ecg_r1.studio.study import ARMS, Study, study
 from ecg_r1.studio.tempfiles import Passing
 from ecg_r1.studio.views import file_field
@@ -142,14 +142,15 @@ def _told_by(name: str, readings: "Mapping[str, Reading]", here: Study) -> dict[
 
 
 def _guarded(call: Callable[..., Any], uploads: Passing) -> Callable[..., Any]:
-    """The same, its refusals as the page words them, its uploads gone at its end."""
+    """The same, its refusals as Gradio passes them on, its uploads gone at its end."""
 
     @wraps(call)
     def guarded(*values: Any) -> Any:
         try:
             return call(*values)
         except ECGError as error:
-            raise refusal(error) from error
+            # Not escaped as the page's are: no browser shows it.
+            raise gr.Error(str(error), print_exception=False) from error
         finally:
             uploads.release(one for each in values if isinstance(each, list) for one in each)
 
