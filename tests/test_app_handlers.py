@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from base64 import b64encode
 from dataclasses import fields
 from datetime import timedelta
@@ -407,3 +409,23 @@ def test_over_mcp_there_are_four_tools_of_plain_names(mcp):
     tools = [one.__name__ for one in public if one._mcp_type == "tool"]
     assert tools == (["read", "measure", "page", "audit"] if mcp else [])
     assert len({one.__name__ for one in public}) == len(public) == 4 + len(tools)
+
+
+def test_torch_comes_with_the_model_and_not_before():
+    """Two threads that import transformers at once stumble over each other."""
+    code = """
+import sys
+from ecg_r1.ecg import ECGError
+from ecg_r1.studio.models import Job, Models
+def get(self, place):
+    raise ECGError(f"asked for {place}")
+Models.get = get
+try:
+    dict(Models(("nano",)).stream([Job(0, ("signal",))]))
+except ECGError as error:
+    print(error, {"torch", "transformers", "ecg_r1.reading"} & set(sys.modules))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert told.stdout == "asked for 0 set()\n", told.stderr

@@ -87,7 +87,9 @@ class Models:
         return self._loaded[name]
 
     def _load(self, name: str) -> "LoadedModel":
-        from ecg_r1 import loading  # brings torch
+        # Both bring torch and transformers, whose lazy imports fail where two threads meet in
+        # them: whoever needs these modules asks for the model first.
+        from ecg_r1 import loading, reading  # noqa: F401
 
         def tell(line: str) -> None:
             sys.stderr.write(f"{line}\n")
@@ -131,16 +133,19 @@ def _reader(models: Models) -> Callable[[Sequence[Job]], Iterator[tuple[int, Any
     """
 
     def read(jobs: Sequence[Job]) -> Iterator[tuple[int, Any]]:
-        import torch
-
-        from ecg_r1.reading import stream
-
         for job in jobs:
+            try:
+                model = models.get(job.place)
+            except ECGError as error:
+                yield job.place, error
+                continue
+            import torch
+
+            from ecg_r1.reading import stream
+
             given = {"ecg": job.ecg, "image": job.image, "control": job.control}
             try:
-                with closing(
-                    stream(model=models.get(job.place), arms=job.arms, **given)
-                ) as snapshots:
+                with closing(stream(model=model, arms=job.arms, **given)) as snapshots:
                     for readings in snapshots:
                         yield job.place, readings
             except ECGError as error:

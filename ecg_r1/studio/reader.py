@@ -346,10 +346,10 @@ class Reader:
 
     def _job(self, session: Session, place: int) -> Job:
         """What one model reads; arms without their input are told of at once."""
-        from ecg_r1.reading import Reading  # brings torch: the trace comes first
-
         here, change = session.study, session.change
         session.asked[place] = asked = Asked.of(self.models.get(place))
+        from ecg_r1.reading import Reading  # brings torch: after the trace and the model
+
         ecg = None if here.ecg is None else altered(here.ecg, change)
         arms, image = ARMS, None
         if change.hide == "image":
