@@ -10,7 +10,7 @@
 #
 # | before this | minutes | memory | downloads | next |
 # |---|---|---|---|---|
-# | notebook 3 | under 10 to run on a CPU (a GPU is left alone), 45 to work through | under 3 GB, 0.5 GB of disk | none | notebook 5 |
+# | notebook 3 | under 10 to run on a CPU (a GPU is left alone), 45 to work through | under 4 GB, 0.5 GB of disk | none | notebook 5 |
 #
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
