@@ -145,7 +145,8 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
     soon = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(reader.open_page, api_name="open", **reading)
     asked = (
-        (at.example.example.input, reader.read_example),
+        # Not `input`, which comes twice; whoever chooses by keyboard presses Read.
+        (at.example.example.select, reader.read_example),
         (at.example.read.click, reader.read_example),
         (actions.play.click, reader.read_again),
         (actions.simulate.click, reader.read_simulated),
