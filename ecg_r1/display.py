@@ -297,7 +297,7 @@ def _folded(title: str, lines: Iterable[str]) -> str:
 def audit_html(found: "Audit") -> str:
     """A reading of any form with its claims marked by colour, sign and words."""
     pieces, done = [], 0
-    for start, end in _stretches(found.claims):
+    for start, end in stretches(one.span for one in found.claims):
         inside = [one for one in found.claims if start <= one.span[0] < end]
         pieces += [escape(found.text[done:start]), _marked(found.text[start:end], inside)]
         done = end
@@ -308,10 +308,15 @@ def audit_html(found: "Audit") -> str:
     )
 
 
-def _stretches(claims: Iterable["AuditedClaim"]) -> list[tuple[int, int]]:
-    """Stretches of the text that claims cover, overlapping ones joined."""
+def stretches(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stretches of a text that spans cover, overlapping ones joined.
+
+    Example:
+        >>> stretches([(8, 9), (0, 4), (3, 6)])
+        [(0, 6), (8, 9)]
+    """
     found: list[tuple[int, int]] = []
-    for start, end in sorted(one.span for one in claims):
+    for start, end in sorted(spans):
         if found and start < found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
@@ -322,13 +327,18 @@ def _stretches(claims: Iterable["AuditedClaim"]) -> list[tuple[int, int]]:
 _WORST: tuple["Verdict", ...] = ("contradicted", "unsupported", "supported", "not_checkable")
 
 
+def worst(claims: Iterable["AuditedClaim"]) -> "Verdict":
+    """The verdict that matters most among some claims; without any, not checkable."""
+    return min((one.verdict for one in claims), key=_WORST.index, default="not_checkable")
+
+
 def _marked(words: str, inside: list["AuditedClaim"]) -> str:
     """A stretch of text in the colour of its worst verdict, with every verdict in words."""
-    worst = min((one.verdict for one in inside), key=_WORST.index)
-    sign, name, colour, ground = MARKS[worst]
+    verdict = worst(inside)
+    sign, name, colour, ground = MARKS[verdict]
     told = "; ".join(f"{MARKS[one.verdict][1]}: {one.reason}" for one in inside)
     return (
-        f'<mark class="ecg-{worst}" title="{escape(told)}" '
+        f'<mark class="ecg-{verdict}" title="{escape(told)}" '
         f'style="color:{colour};background:{ground}">{escape(words)}'
         f'<sup aria-label="{name}">{sign} {name}</sup></mark>'
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ecg_r1.auditing import MARKS, Audit, AuditedClaim
 from ecg_r1.claims.schema import GROUPS
-from ecg_r1.display import headline
-from ecg_r1.studio.marked import claimed, worst
+from ecg_r1.display import headline, worst
+from ecg_r1.studio.marked import claimed
 
 if TYPE_CHECKING:
     from ecg_r1.claims.judge import Verdict

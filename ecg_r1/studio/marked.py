@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecg_r1.auditing import MARKS, Audit, AuditedClaim
 from ecg_r1.claims.schema import QUANTITIES
-from ecg_r1.display import reading_html
+from ecg_r1.display import reading_html, stretches, worst
 from ecg_r1.ecg import FS
 from ecg_r1.page import page_segments
 from ecg_r1.report import STEP_TITLES
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
     from ecg_r1.measurement import Measurements
     from ecg_r1.reading import Reading
 
-_WORST: tuple["Verdict", ...] = ("contradicted", "unsupported", "supported", "not_checkable")
 _END = re.compile(r"(?<=[.!?;])\s+")
-
-
-def worst(claims: Sequence[AuditedClaim]) -> "Verdict":
-    """The verdict that matters most among some claims; without any, not checkable."""
-    return min((one.verdict for one in claims), key=_WORST.index, default="not_checkable")
 
 
 def badge(verdict: "Verdict") -> str:
@@ -140,24 +134,14 @@ def _sentences(found: Audit, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 def _buttons(found: Audit, inside: Sequence[int], first: int, last: int) -> str:
     pieces, done = [], first
-    for start, end in _stretches([found.claims[index].span for index in inside], last):
+    spans = (found.claims[index].span for index in inside)
+    for start, end in stretches((start, min(last, end)) for start, end in spans):
         ids = [index for index in inside if start <= found.claims[index].span[0] < end]
         verdict = worst([found.claims[index] for index in ids])
         pieces.append(escape(found.text[done:start]))
         pieces.append(_button(escape(found.text[start:end]), ids, verdict))
         done = end
     return "".join(pieces) + escape(found.text[done:last])
-
-
-def _stretches(spans: Sequence[tuple[int, int]], last: int) -> list[tuple[int, int]]:
-    """Spans without overlap, overlapping ones joined."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], min(last, max(end, joined[-1][1])))
-        else:
-            joined.append((start, min(last, end)))
-    return joined
 
 
 def _notes(found: Audit) -> str:
