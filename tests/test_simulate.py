@@ -14,7 +14,7 @@ from ecg_r1.ecg import FS, LEADS, ECGError
 from ecg_r1.fiducials import over_leads
 from ecg_r1.simulate import BALANCES, HeartSpec, Recording, sample_spec, simulate
 from ecg_r1.simulate.conditions import CATALOGUE, condition
-from ecg_r1.simulate.loops import EDGE, evenly, find_marks
+from ecg_r1.simulate.loops import EDGE, Marks, evenly
 from ecg_r1.simulate.population import spec_of
 from ecg_r1.simulate.torso import FIELD, Torso
 
@@ -110,7 +110,7 @@ def test_a_wave_begins_and_ends_at_the_stated_share_of_its_peak_in_every_lead(sp
 def test_a_single_bump_begins_and_ends_where_hand_arithmetic_says(wave, widths):
     bump = evenly(np.array([100.0]), 10.0, np.array([[1.0, 0.5, -0.7]]))
     field = Torso(FIELD).twelve()
-    marks = find_marks(bump, field, wave, np.arange(0.0, 200.0))
+    marks = Marks(bump, field, wave, np.arange(0.0, 200.0))
     seen = np.abs(field @ bump.vectors[0]) > 0.1
     assert marks.leads[seen, 0] == pytest.approx(100 - 10 * widths, abs=0.05)
     assert marks.leads[seen, 2] == pytest.approx(100 + 10 * widths, abs=0.05)

@@ -86,7 +86,7 @@ def _all(*draws: Draw) -> Draw:
 
 def _usual_rate(rng: np.random.Generator) -> Dials:
     """Resting rates as in PTB-XL, mean 69 bpm, without the slow ones."""
-    return {"hr_bpm": float(np.clip(np.exp(rng.normal(4.25, 0.14)), 60.5, 99))}
+    return {"hr_bpm": float(min(max(np.exp(rng.normal(4.25, 0.14)), 60.5), 99))}
 
 
 def _ratios(rng: np.random.Generator) -> Dials:

@@ -9,7 +9,7 @@ so that the ventricular gradient (area of QRS plus T) is largely kept, as Wilson
 import json
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import radians, sqrt
+from math import exp, radians, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from ecg_r1.simulate.loops import (
     Loop,
     Marks,
     evenly,
-    find_marks,
 )
 from ecg_r1.simulate.spec import HeartSpec
 from ecg_r1.simulate.torso import ATRIAL_SHARE, FIELD, Torso, rotate, turn
@@ -33,12 +32,14 @@ from ecg_r1.simulate.torso import ATRIAL_SHARE, FIELD, Torso, rotate, turn
 _HEARTS = json.loads((Path(__file__).parent / "hearts.json").read_text(encoding="utf-8"))
 _NORMAL = {name: np.array(_HEARTS["normal"][name]) for name in ("mean", "decade", "male")}
 _COMPONENTS = np.array(_HEARTS["normal"]["components"])
-# A row of the fit: vectors of QRS, of ST and T, of P, then the lead field.
-_ENDS = np.cumsum([3 * len(QRS_CENTRES), 3 * len(T_CENTRES), 3 * len(P_CENTRES)])
-_MEAN_QRS = _NORMAL["mean"][: _ENDS[0]].reshape(-1, 3)
+# A row of the fit: vectors of the bumps of QRS, of ST and T, of P, then the lead field.
+_BUMPS = (len(QRS_CENTRES), len(T_CENTRES), len(P_CENTRES))
+_WAVES = [slice(a, b) for a, b in pairwise(np.cumsum((0, *_BUMPS)))]
+_WAVE_OF_BUMP = np.repeat(range(3), _BUMPS)
+_MEAN_QRS = _NORMAL["mean"][: 3 * _BUMPS[0]].reshape(-1, 3)
 # Near-field of a patient's QRS, T and P, of the size of their bumps: leaves 0.15, 0.1 and 1 %
 # of the power beyond three components, as in PTB-XL's normal records.
-NEAR = (0.15, 0.06, 0.15)
+_NEAR = np.array([[0.15], [0.06], [0.15]]) / sqrt(2)  # of each of two drawn parts
 FARTHEST = 1.8  # standard deviations of a drawn patient's components
 
 # Loops of blocks. Fitted means where PTB-XL has enough records; drawn after Surawicz B,
@@ -77,6 +78,7 @@ _LATE = Loop(
     np.array([0.72, 0.88]),
     np.array([0.085, 0.080]),
     np.array([[-0.18, -0.03, -0.46], [-0.25, -0.04, -0.56]]),
+    near=np.zeros((2, 8)),
 )
 # Share of the QRS that the left ventricle takes beside it, and the size of what comes late.
 _LATENESS = {"rbbb": (0.66, 1.0), "irbbb": (0.84, 0.5)}
@@ -104,9 +106,11 @@ LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
 _SCAR_TIMES, _SCAR_COURSE = np.array([0.12, 0.27, 0.42, 0.57]), np.array([0.55, 1, 0.75, 0.2])
 
-_QRS_GRID = np.linspace(-0.6, 1.7, 139)
-_T_GRID = np.linspace(-0.4, 1.6, 121)
-_P_GRID = np.linspace(-0.7, 1.7, 73)
+_GRIDS = {  # template times that hold a whole wave
+    "P": np.linspace(-0.7, 1.7, 73),
+    "QRS": np.linspace(-0.6, 1.7, 139),
+    "T": np.linspace(-0.4, 1.6, 121),
+}
 
 
 @dataclass(frozen=True)
@@ -168,25 +172,23 @@ def _draw_patient(spec: HeartSpec, rng: np.random.Generator) -> _Patient:
     male = {"male": 0.5, "female": -0.5, None: 0.0}[spec.sex]
     row = _NORMAL["mean"] + decades * _NORMAL["decade"] + male * _NORMAL["male"]
     row = row + spec.variation * (z @ _COMPONENTS)
-    lead_field = FIELD + row[_ENDS[2] :].reshape(8, 3)
+    lead_field = FIELD + row[3 * sum(_BUMPS) :].reshape(8, 3)
     lead_field[2:] = spec.front_gain * lead_field[2:] @ rotate(radians(spec.rotation_deg))
     if spec.dextrocardia:
         lead_field[:, 0] *= -1
-    vectors = row[: _ENDS[2]].reshape(-1, 3)
-    qrs, recovery, p = (vectors[a:b] for a, b in pairwise((0, *_ENDS // 3)))
-    near = tuple(
-        _draw_near(wave, spec.variation * share, rng)
-        for wave, share in zip((qrs, recovery, p), NEAR, strict=True)
-    )
-    return _Patient(Torso(lead_field), qrs, recovery, p, near)
+    vectors = row[: 3 * sum(_BUMPS)].reshape(-1, 3)
+    near = spec.variation * _draw_near(vectors, rng)
+    qrs, recovery, p = (vectors[one] for one in _WAVES)
+    return _Patient(Torso(lead_field), qrs, recovery, p, tuple(near[one] for one in _WAVES))
 
 
-def _draw_near(vectors: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
+def _draw_near(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What V1-V6 see beyond the dipole, `(bumps, 8)`; the limbs are too far away for it."""
     # Neighbouring moments of a wave come from neighbouring places.
-    drawn = rng.standard_normal((len(vectors) + 1, 8))
+    drawn = rng.standard_normal((len(vectors) + len(_WAVES), 8))
+    at = np.arange(len(vectors)) + _WAVE_OF_BUMP
     heights = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-    near = (size / sqrt(2)) * heights * (drawn[1:] + drawn[:-1])
+    near = _NEAR[_WAVE_OF_BUMP] * heights * (drawn[at] + drawn[at + 1])
     near[:, :2] = 0
     return near
 
@@ -235,7 +237,7 @@ def _gained(loop: Loop, spec: HeartSpec) -> Loop:
 
 def _own_loop(patient: _Patient) -> Loop:
     """This patient's QRS by the normal way, in template time."""
-    return replace(evenly(QRS_CENTRES, QRS_WIDTH, patient.qrs), near=patient.near[0])
+    return evenly(QRS_CENTRES, QRS_WIDTH, patient.qrs, patient.near[0])
 
 
 def _conduct(spec: HeartSpec, patient: _Patient) -> tuple[Loop, Loop | None]:
@@ -267,6 +269,7 @@ def _delta(spec: HeartSpec) -> Loop:
         np.array([0.55, 0.95]) * share,
         np.array([0.28, 0.30]) * share,
         0.45 * spec.qrs_gain * np.outer([0.6, 1.0], direction),
+        near=np.zeros((2, 8)),
     )
 
 
@@ -298,11 +301,11 @@ def _on_axis(
     return loop, Torso(lead_field)
 
 
-def _timed(loop: Loop, torso: Torso, ms: float) -> tuple[Loop, Marks]:
-    """The QRS stretched so that, by the rule over leads, it lasts `ms` from 0."""
-    marks = find_marks(loop, torso.twelve(), "QRS", _QRS_GRID)
-    scale = ms / (marks.offset - marks.onset)
-    return loop.timed(marks.onset, scale), marks.timed(marks.onset, scale)
+def _timed(loop: Loop, torso: Torso, wave: str, ms: float) -> Marks:
+    """The QRS or P stretched so that, by the rule over leads, it lasts `ms` from 0."""
+    marks = Marks(loop, torso.twelve(), wave, _GRIDS[wave])
+    onset = marks.onset
+    return marks.timed(onset, ms / (marks.offset - onset))
 
 
 # ---------------------------------------------------------------- ST, T and U
@@ -339,7 +342,7 @@ def _t_loop(spec: HeartSpec, torso: Torso, patient: _Patient, extra: np.ndarray)
     if spec.t_axis_deg is not None:
         angle = torso.turn_to(vectors.sum(0), np.zeros(3), spec.t_axis_deg)
         vectors = vectors @ turn(angle).T
-    plain = replace(evenly(T_CENTRES, T_WIDTH, vectors), near=gain * patient.near[1])
+    plain = evenly(T_CENTRES, T_WIDTH, vectors, gain * patient.near[1])
     loop = _sharpened(plain, spec.t_sharpness)
     return _with_t_heights(spec, torso, loop) if spec.t_wave_mv else loop
 
@@ -350,11 +353,11 @@ def _with_t_heights(spec: HeartSpec, torso: Torso, loop: Loop) -> Loop:
     First at the moment where the course of the change peaks, then, since T itself may peak
     beside it, at T's own extremes.
     """
-    course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]), near=None)
-    size = course.at(_T_GRID)[0]
+    course = replace(loop, vectors=np.outer(_T_COURSE, [1.0, 0.0, 0.0]))
+    size = course.at(_GRIDS["T"])[0]
     moment = size.argmax()
     for step in range(2):
-        dipole = loop.at(_T_GRID)
+        dipole = loop.at(_GRIDS["T"])
         reached = {}
         for name, wanted in spec.t_wave_mv.items():
             seen = torso.level(name, dipole)
@@ -387,18 +390,20 @@ def _recovery(
 ) -> tuple[Loop, Marks]:
     """ST and T in ms from J, and T's marks; T ends `jt_ms` after J by the rule over leads."""
     t_loop = _t_loop(spec, torso, patient, _secondary(extra_area, jt_ms))
-    marks = find_marks(t_loop, torso.twelve(), "T", _T_GRID, first=T_FIRST)
+    marks = Marks(t_loop, torso.twelve(), "T", _GRIDS["T"], T_FIRST)
     scale = jt_ms / marks.offset
+    marks = marks.timed(0.0, scale)
+    loop = marks.loop
     if spec.st_elevation_mv or spec.digoxin:
-        level = _st_vectors(spec, torso, jt_ms, qrs.area)
-        t_loop = t_loop + evenly(T_CENTRES, T_WIDTH, level)
-    return t_loop.timed(0.0, scale), marks.timed(0.0, scale)
+        level = evenly(T_CENTRES, T_WIDTH, _st_vectors(spec, torso, jt_ms, qrs.area))
+        loop = loop + level.timed(0.0, scale)
+    return loop, marks
 
 
 def _u_loop(spec: HeartSpec, torso: Torso, jt_ms: float) -> Loop:
     """U, some 90 ms behind the end of T."""
     size = spec.u_mv / (torso.field[4] @ U_DIRECTION)
-    return Loop(np.array([jt_ms + 90.0]), np.array([36.0]), size * U_DIRECTION[None])
+    return evenly(np.array([jt_ms + 90.0]), 36.0, size * U_DIRECTION[None])
 
 
 def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
@@ -413,8 +418,8 @@ def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
     loop, torso = _on_axis(spec, patient.torso, loop, stays)
     for one in stays:
         loop = loop + one
-    qrs, marks = _timed(loop, torso, spec.qrs_ms)
-    extra = np.zeros(3)
+    marks = _timed(loop, torso, "QRS", spec.qrs_ms)
+    qrs, extra = marks.loop, np.zeros(3)
     if spec.conduction not in ("normal", "lafb", "lpfb", "irbbb", "ivcd") or spec.delta_ms:
         extra = qrs.area - _native_area(spec, patient)
     elif spec.strain:
@@ -423,7 +428,7 @@ def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
     recovery, t_marks = _recovery(spec, torso, patient, qrs=qrs, extra_area=extra, jt_ms=jt_ms)
     if spec.j_wave_mv:
         vector = torso.towards(spec.j_wave_mv)
-        qrs = qrs + Loop(np.array([spec.qrs_ms + 6.0]), np.array([8.0]), vector[None])
+        qrs = qrs + evenly(np.array([spec.qrs_ms + 6.0]), 8.0, vector[None])
     u = _u_loop(spec, torso, jt_ms)
     return Form(qrs, recovery, u, marks, t_marks, spec.qrs_ms, spec.qt_ms), torso
 
@@ -431,7 +436,7 @@ def _own_form(spec: HeartSpec, patient: _Patient) -> tuple[Form, Torso]:
 def _native_area(spec: HeartSpec, patient: _Patient) -> np.ndarray:
     """Area of the QRS that this patient would have without the block, in mV ms."""
     loop = _gained(_own_loop(patient), spec)
-    return _timed(loop, patient.torso, min(spec.qrs_ms, 92.0))[0].area
+    return _timed(loop, patient.torso, "QRS", min(spec.qrs_ms, 92.0)).loop.area
 
 
 # ---------------------------------------------------------------- beats from the ventricles
@@ -448,8 +453,8 @@ def _ectopic_form(
     vectors = _GROWTH[:, None] * (ways * 0.5 * start + (1 - 0.5 * ways) * main)
     size = spec.qrs_gain * np.exp(0.15 * jitter[3])
     loop = evenly(_SPREAD, 0.093, size * vectors)
-    qrs, marks = _timed(loop, patient.torso, qrs_ms)
-    normal = _native_area(spec, patient)
+    marks = _timed(loop, patient.torso, "QRS", qrs_ms)
+    qrs, normal = marks.loop, _native_area(spec, patient)
     jt_ms = max(spec.qt_ms - spec.qrs_ms - 0.1 * (qrs_ms - spec.qrs_ms), 140.0)
     plain = replace(spec, t_wave_mv={}, st_elevation_mv={}, t_axis_deg=None)
     recovery, t_marks = _recovery(
@@ -473,22 +478,19 @@ def _atria(spec: HeartSpec, torso: Torso, own: np.ndarray, axis_deg: float | Non
     if axis_deg is not None:
         loop = loop.turned(turn(torso.turn_to(loop.area, np.zeros(3), axis_deg)))
     if spec.p_mv is not None:
-        height = np.abs(torso.field[1] @ own.at(_P_GRID)).max()
+        height = np.abs(torso.field[1] @ own.at(_GRIDS["P"])).max()
         loop = loop.times(spec.p_mv / max(height, 0.02))
     if spec.p_terminal_mv:
         back = torso.towards({"V1": -spec.p_terminal_mv, "II": 0.0})
-        loop = loop + Loop(np.array([0.78]), np.array([0.14]), back[None])
+        loop = loop + evenly(np.array([0.78]), 0.14, back[None])
     far = loop.vectors @ ((ATRIAL_SHARE - 1)[:, None] * torso.field).T
-    loop = replace(loop, near=far if loop.near is None else loop.near + far)
-    marks = find_marks(loop, torso.twelve(), "P", _P_GRID)
-    scale = spec.p_ms / (marks.offset - marks.onset)
-    loop, marks = loop.timed(marks.onset, scale), marks.timed(marks.onset, scale)
+    marks = _timed(replace(loop, near=loop.near + far), torso, "P", spec.p_ms)
+    loop = marks.loop
     if spec.pr_depression_mv:
-        low = torso.towards({"II": -spec.pr_depression_mv})
         # The atria recover slowly: lowest at the QRS, which hides it.
         late, width = 60.0, 80.0
-        recovery = Loop(np.array([spec.pr_ms + late]), np.array([width]), low[None])
-        loop = loop + recovery.times(float(np.exp(0.5 * (late / width) ** 2)))
+        low = torso.towards({"II": -spec.pr_depression_mv * exp(0.5 * (late / width) ** 2)})
+        loop = loop + evenly(np.array([spec.pr_ms + late]), width, low[None])
     return Atria(loop, marks, spec.p_ms)
 
 
@@ -529,7 +531,7 @@ def _draw_atria(spec: HeartSpec, torso: Torso, patient: _Patient) -> tuple[Atria
     axis = spec.p_axis_deg
     if spec.rhythm == "ectopic atrial" and axis is None:
         axis = LOW_ATRIAL_AXIS
-    own = replace(evenly(P_CENTRES, P_WIDTH, patient.p), near=patient.near[2])
+    own = evenly(P_CENTRES, P_WIDTH, patient.p, patient.near[2])
     first = _atria(spec, torso, own, axis)
     early = _atria(spec, torso, own, LOW_ATRIAL_AXIS / 2) if spec.n_pac else first
     up = first if spec.retrograde_p_ms is None else _atria(spec, torso, own, UPWARD_AXIS)

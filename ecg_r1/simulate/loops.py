@@ -6,6 +6,7 @@ share of its peak in that lead (`EDGE`); over leads the marks follow `over_leads
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,7 +36,7 @@ class Loop:
     centres: np.ndarray
     widths: np.ndarray
     vectors: np.ndarray
-    near: np.ndarray | None = None
+    near: np.ndarray
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """The dipole `(3, *times.shape)` in mV."""
@@ -52,16 +53,9 @@ class Loop:
         np.negative(off, out=off)
         return np.exp(off, out=off)
 
-    def seen(self, lead_field: np.ndarray) -> np.ndarray:
-        """Heights of the bumps in each lead, mV.
-
-        Args:
-            lead_field: `(8, 3)` for I, II, V1-V6 or `(12, 3)` for all leads.
-        """
-        dipole = lead_field @ self.vectors.T
-        if self.near is None:
-            return dipole
-        return dipole + (self.near.T if len(lead_field) == 8 else TWELVE @ self.near.T)
+    def seen(self, twelve: np.ndarray) -> np.ndarray:
+        """Heights of the bumps, `(12, bumps)` mV, through a lead field `(12, 3)`."""
+        return twelve @ self.vectors.T + TWELVE @ self.near.T
 
     @property
     def area(self) -> np.ndarray:
@@ -75,33 +69,27 @@ class Loop:
 
     def times(self, factor: float | np.ndarray) -> "Loop":
         """The loop with its vectors multiplied, by one number or one `(bumps, 1)`."""
-        near = None if self.near is None else self.near * factor
-        return Loop(self.centres, self.widths, self.vectors * factor, near)
+        return Loop(self.centres, self.widths, self.vectors * factor, self.near * factor)
 
     def turned(self, rotation: np.ndarray) -> "Loop":
         """The loop with its vectors turned by a 3 x 3 rotation."""
         return Loop(self.centres, self.widths, self.vectors @ rotation.T, self.near)
 
     def __add__(self, other: "Loop") -> "Loop":
-        near = None
-        if self.near is not None or other.near is not None:
-            near = np.concatenate(
-                [
-                    np.zeros((len(one.centres), 8)) if one.near is None else one.near
-                    for one in (self, other)
-                ]
-            )
         return Loop(
             np.concatenate([self.centres, other.centres]),
             np.concatenate([self.widths, other.widths]),
             np.concatenate([self.vectors, other.vectors]),
-            near,
+            np.concatenate([self.near, other.near]),
         )
 
 
-def evenly(centres: np.ndarray, width: float, vectors: np.ndarray) -> Loop:
-    """A loop of bumps of one width."""
-    return Loop(np.asarray(centres, float), np.full(len(centres), width), vectors)
+def evenly(
+    centres: np.ndarray, width: float, vectors: np.ndarray, near: np.ndarray | None = None
+) -> Loop:
+    """A loop of bumps of one width; without `near`, of the dipole alone."""
+    near = np.zeros((len(centres), 8)) if near is None else near
+    return Loop(centres, np.full(len(centres), width), vectors, near)
 
 
 # Template times: of the QRS and of P from onset 0 to offset 1; of ST and T from J point 0 to
@@ -114,32 +102,9 @@ T_FIRST = 2  # the bumps before are the ST segment's
 
 @dataclass(frozen=True)
 class Marks:
-    """Where a wave begins, peaks and ends, in the loop's time.
+    """Where a wave begins, peaks and ends, in the loop's time; worked out when asked for.
 
     Attributes:
-        leads: `(12, 3)` onset, peak, offset; NaN where the lead shows nothing of the wave.
-        onset: Over all leads.
-        peak: Over all leads: where the leads together are largest.
-        offset: Over all leads.
-    """
-
-    leads: np.ndarray
-    onset: float
-    peak: float
-    offset: float
-
-    def timed(self, shift: float, scale: float) -> "Marks":
-        """The marks with their time t moved to `(t - shift) * scale`."""
-        moved = [(t - shift) * scale for t in (self.onset, self.peak, self.offset)]
-        return Marks((self.leads - shift) * scale, *moved)
-
-
-def find_marks(
-    loop: Loop, twelve: np.ndarray, wave: str, grid: np.ndarray, *, first: int = 0
-) -> Marks:
-    """Marks of one loop.
-
-    Args:
         loop: The wave.
         twelve: Lead field of the twelve leads, `(12, 3)`.
         wave: "P", "QRS" or "T".
@@ -147,34 +112,68 @@ def find_marks(
         first: Bumps before this one belong to what comes before the wave (the ST segment):
             onset and peak are found without them, the end with them.
     """
-    bumps, vectors = loop.bumps(grid), loop.seen(twelve)
-    whole = np.abs(vectors @ bumps)
-    size = np.abs(vectors[:, first:] @ bumps[first:]) if first else whole
-    peak, step = size.max(1), grid[1] - grid[0]
-    edge = EDGE[wave] * peak
-    onset, offset = _ends(size, edge)
-    if first:
-        offset = _ends(whole, EDGE[wave] * whole.max(1))[1]
-    onset, offset = grid[0] + step * onset, grid[0] + step * offset
-    counts = peak >= SEEN * peak.max()
-    name = wave.lower()
-    leads = np.empty((12, 3))
-    leads[:, 0], leads[:, 1], leads[:, 2] = onset, grid[size.argmax(1)], offset
-    marks = (
-        over_leads(f"{name}_on", onset[counts], need=1),
-        float(grid[np.einsum("lt,lt->t", size, size).argmax()]),
-        over_leads(f"{name}_off", offset[counts], need=1),
-    )
-    leads[peak < VISIBLE[wave]] = np.nan
-    return Marks(leads, *marks)
+
+    loop: Loop
+    twelve: np.ndarray
+    wave: str
+    grid: np.ndarray
+    first: int = 0
+
+    def timed(self, shift: float, scale: float) -> "Marks":
+        """The marks with their time t moved to `(t - shift) * scale`."""
+        loop, grid = self.loop.timed(shift, scale), (self.grid - shift) * scale
+        return Marks(loop, self.twelve, self.wave, grid, self.first)
+
+    @property
+    def onset(self) -> float:
+        """Over all leads."""
+        return self._over_leads("on")
+
+    @property
+    def peak(self) -> float:
+        """Over all leads: where the leads together are largest."""
+        size = self._seen[0]
+        return float(self.grid[np.einsum("lt,lt->t", size, size).argmax()])
+
+    @property
+    def offset(self) -> float:
+        """Over all leads."""
+        return self._over_leads("off")
+
+    @property
+    def leads(self) -> np.ndarray:
+        """`(12, 3)` onset, peak, offset; NaN where the lead shows nothing of the wave."""
+        size, peaks, *_ = self._seen
+        tops = self.grid[size.argmax(1)]
+        leads = np.column_stack([self._ends("on"), tops, self._ends("off")])
+        leads[peaks < VISIBLE[self.wave]] = np.nan
+        return leads
+
+    @cached_property
+    def _seen(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Size `(12, times)` and peak `(12,)` of the wave, and with what comes before it."""
+        bumps, heights = self.loop.bumps(self.grid), self.loop.seen(self.twelve)
+        whole = np.abs(heights @ bumps)
+        size = np.abs(heights[:, self.first :] @ bumps[self.first :]) if self.first else whole
+        return size, size.max(1), whole, whole.max(1)
+
+    def _ends(self, side: str) -> np.ndarray:
+        """Each lead's onset ("on") or offset ("off"), `(12,)`."""
+        size, peaks, whole, whole_peaks = self._seen
+        step, edge = self.grid[1] - self.grid[0], EDGE[self.wave]
+        if side == "on":
+            return self.grid[0] + step * _rises(size, edge * peaks)
+        return self.grid[-1] - step * _rises(whole[:, ::-1], edge * whole_peaks)
+
+    def _over_leads(self, side: str) -> float:
+        peaks = self._seen[1]
+        ends = self._ends(side)[peaks >= SEEN * peaks.max()]
+        return over_leads(f"{self.wave.lower()}_{side}", ends, need=1)
 
 
-def _ends(size: np.ndarray, edge: np.ndarray) -> np.ndarray:
-    """Where each lead first and last passes its edge, `(2, leads)` in samples and between."""
-    above, n = size > edge[:, None], size.shape[1]
-    first = np.maximum(above.argmax(1), 1)
-    last = n - 1 - np.maximum(above[:, ::-1].argmax(1), 1)
-    inside, way = np.array([first, last]), np.array([[-1], [1]])
+def _rises(size: np.ndarray, edge: np.ndarray) -> np.ndarray:
+    """Where each lead first passes its edge, `(leads,)` in samples and between."""
+    above = np.maximum((size > edge[:, None]).argmax(1), 1)
     row = np.arange(len(size))
-    high, low = size[row, inside], size[row, inside + way]
-    return inside + way * (high - edge) / np.where(high > low, high - low, 1)
+    high, low = size[row, above], size[row, above - 1]
+    return above - (high - edge) / np.where(high > low, high - low, 1)

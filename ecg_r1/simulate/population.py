@@ -1,5 +1,6 @@
 """Believable patients: people, their intervals, and conditions that can stand together."""
 
+from bisect import bisect
 from functools import cache
 
 import numpy as np
@@ -105,15 +106,15 @@ def _draw_names(rng: np.random.Generator, balance: str) -> dict[str, str]:
 
 def _weighted(rng: np.random.Generator, group: str, balance: str) -> Condition:
     found, ends = _shares(group, balance)
-    return found[int(np.searchsorted(ends, rng.random(), side="right"))]
+    return found[bisect(ends, rng.random())]
 
 
 @cache
-def _shares(group: str, balance: str) -> tuple[list[Condition], np.ndarray]:
+def _shares(group: str, balance: str) -> tuple[list[Condition], list[float]]:
     """The conditions of a group, and where the share of each ends between 0 and 1."""
     found = of_group(group)
     weights = np.cumsum([getattr(one, balance) for one in found])
-    return found, weights / weights[-1]
+    return found, (weights / weights[-1]).tolist()
 
 
 def _compatible(names: dict[str, str], group: str) -> bool:
@@ -158,7 +159,7 @@ def _person(rng: np.random.Generator, *, ill: bool) -> Dials:
     return {
         "age_years": float(round(_within(rng, 62 if ill else 48, 16, 18, 89))),
         "sex": "female" if rng.random() < 0.5 else "male",
-        "rr_variation": float(np.clip(np.exp(rng.normal(-3.45, 0.6)), 0.006, 0.07)),
+        "rr_variation": float(min(max(np.exp(rng.normal(-3.45, 0.6)), 0.006), 0.07)),
         "breaths_per_min": float(rng.uniform(10, 20)),
         "front_gain": float(np.exp(rng.normal(0, 0.10))),
         "qrs_gain": float(np.exp(rng.normal(0.07, 0.06))),
@@ -192,6 +193,6 @@ def _with_intervals(rng: np.random.Generator, dials: Dials) -> Dials:
     else:
         rate = dials["escape_bpm"] if dials["av_block"] == "third degree" else 45.0
         found["qt_ms"] = float(qtc_ms * np.cbrt(60 / max(rate, 45.0)))
-    found["pr_ms"] = float(np.clip(found["pr_ms"], found["p_ms"] + 6, 0.6 * rr_ms))
+    found["pr_ms"] = float(min(max(found["pr_ms"], found["p_ms"] + 6), 0.6 * rr_ms))
     found["p_ms"] = float(min(found["p_ms"], found["pr_ms"] - 4))
     return found

@@ -10,9 +10,11 @@ the CinC 2021 challenge, brought from the leads back to the electrodes by least 
 What this leaves out: the right-leg electrode, partial contact, notch filters, pacing marks.
 """
 
+from bisect import bisect
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import accumulate
 from math import ceil, cos, exp, pi
 from typing import Any, NamedTuple
 
@@ -45,15 +47,15 @@ _LINE = np.float32([1 - np.arange(_STRIDE) / _STRIDE, np.arange(_STRIDE) / _STRI
 # Wander: power falls as 1/f^4 above the corner; RMS by electrode against the dial, and the
 # spread (SD of the logarithm) of each; neighbours on the chest move together.
 _WANDER_HZ, _WANDER_CORNER_HZ = (0.07, 4.0), 0.14
-_WANDER_SIZE = (0.62, 0.82, 1.1, 1.08, 1.08, 1.08, 1.08, 1.08, 1.08)
+_WANDER_SIZE = np.float32([0.62, 0.82, 1.1, 1.08, 1.08, 1.08, 1.08, 1.08, 1.08])[:, None]
 _WANDER_SPREAD = 0.4
 _TOGETHER = 0.4
 # Muscle noise: flat at first, 0.77 at 75 Hz and half at 120 Hz; with a tremor whose power
 # falls as 1/f^2 above its corner. Arms are loudest; it swells over seconds.
 _MUSCLE_TAPS = (1.0, 1.0, 0.5)
-_MUSCLE_SIZE = (1.05, 1.05, 0.55, 0.38, 0.36, 0.34, 0.34, 0.36, 0.38)
+_MUSCLE_SIZE = np.float32([1.05, 1.05, 0.55, 0.38, 0.36, 0.34, 0.34, 0.36, 0.38])[:, None]
 _TREMOR_HZ, _TREMOR_CORNER_HZ = (1.0, 24.0), 8.0
-_TREMOR_SIZE = (1.15, 1.15, 0.85, 0.65, 0.65, 0.65, 0.65, 0.65, 0.65)
+_TREMOR_SIZE = np.float32([1.15, 1.15, 0.85, 0.65, 0.65, 0.65, 0.65, 0.65, 0.65])[:, None]
 _MUSCLE_SPREAD, _MUSCLE_SWELL = 0.35, 0.5
 # An electrode in the air against one on the skin: its drift in mV, its mains as a factor.
 _AIR_DRIFT_MV, _AIR_MAINS = 0.3, 30.0
@@ -161,7 +163,7 @@ class _UnitNoise(NamedTuple):
 
     wander: np.ndarray  # at 62.5 Hz
     muscle: np.ndarray  # at 500 Hz
-    muscle_size: np.ndarray  # of each electrode, `(9, 1)`
+    muscle_size: np.ndarray  # of each electrode, either way up, `(9, 1)`
     tremor: np.ndarray  # its slow part, at 62.5 Hz
     swell: np.ndarray  # loudness of the muscles, mean square 1, at 62.5 Hz
     mains: np.ndarray  # amplitude, -1.5 to 1.5
@@ -172,33 +174,30 @@ class _UnitNoise(NamedTuple):
 def _draw_unit_noise(n: int, rng: np.random.Generator) -> _UnitNoise:
     chance = rng.random(25)
     spread = rng.standard_normal((2, 9, 1), dtype=np.float32)
-    wander_size = _sizes(_WANDER_SIZE, _WANDER_SPREAD, spread[0])
-    tremor_size = _sizes(_TREMOR_SIZE, _MUSCLE_SPREAD, spread[1])
+    # Stretches of a bank, each upright or upside down: a tenth of the time of drawing samples.
+    places, ways = rng.random((4, 2, 9)).swapaxes(0, 1)
+    ways = np.where(ways < 0.5, -1, 1).astype(np.float32)[:, :, None]
     coarse = ceil(n / _STRIDE) + 1
-    wander, swell = (_taken(_windows("wander", coarse), rng) for _ in range(2))
-    swell = np.exp(_MUSCLE_SWELL * (_MOVING_TOGETHER @ swell) - _MUSCLE_SWELL**2)
+    wander = _MOVING_TOGETHER @ (ways[0] * _taken("wander", coarse, places[0]))
+    swell = _MOVING_TOGETHER @ (ways[1] * _taken("wander", coarse, places[1]))
+    tremor_size = _sizes(_TREMOR_SIZE, _MUSCLE_SPREAD, spread[1])
     away = chance[:9, None].astype(np.float32) - 0.5
     return _UnitNoise(
-        wander=(_MOVING_TOGETHER @ wander) * wander_size,
-        muscle=_taken(_windows("muscle", n), rng),
-        muscle_size=_sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1]),
-        tremor=_taken(_windows("tremor", coarse), rng) * tremor_size,
-        swell=swell,
-        mains=np.sign(away) * (0.5 + 2 * np.abs(away)),
+        wander=wander * _sizes(_WANDER_SIZE, _WANDER_SPREAD, spread[0]),
+        muscle=_taken("muscle", n, places[2]),
+        muscle_size=ways[2] * _sizes(_MUSCLE_SIZE, _MUSCLE_SPREAD, spread[1]),
+        tremor=_taken("tremor", coarse, places[3]) * (ways[3] * tremor_size),
+        swell=np.exp(_MUSCLE_SWELL * swell - _MUSCLE_SWELL**2),
+        mains=np.copysign(0.5, away) + 2 * away,
         turn=chance[9],
         events=chance[10:].reshape(3, 5),
     )
 
 
-def _taken(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Nine stretches of a bank from drawn places, each upright or upside down.
-
-    Drawing places instead of samples takes a tenth of the time.
-    """
-    chance = rng.random((2, 9, 1))
-    taken = windows[(chance[0, :, 0] * (len(windows) - 1)).astype(int)]
-    taken *= np.where(chance[1] < 0.5, -1, 1).astype(np.float32)
-    return taken
+def _taken(kind: str, n: int, places: np.ndarray) -> np.ndarray:
+    """`n` samples of a bank from each place, 0 to 1, on."""
+    windows = _windows(kind, n)
+    return windows[(places * (len(windows) - 1)).astype(int)]
 
 
 @cache
@@ -230,9 +229,9 @@ def _slow_bank(kind: str) -> np.ndarray:
     return (course / course.std()).astype(np.float32)
 
 
-def _sizes(typical: tuple[float, ...], spread: float, unit: np.ndarray) -> np.ndarray:
+def _sizes(typical: np.ndarray, spread: float, unit: np.ndarray) -> np.ndarray:
     """Log-normal sizes, of mean square `typical` squared."""
-    return np.float32(typical)[:, None] * np.exp(spread * unit - spread**2)
+    return typical * np.exp(spread * unit - spread**2)
 
 
 def _chest_moves_together() -> np.ndarray:
@@ -262,7 +261,7 @@ def _electrode_noise(unit: _UnitNoise, recording: Recording) -> np.ndarray:
 
 def _between(coarse: np.ndarray) -> np.ndarray:
     """Straight lines between the coarse samples, at 500 Hz."""
-    ends = np.stack([coarse[:, :-1], coarse[:, 1:]], axis=2)
+    ends = coarse.repeat(2, axis=1)[:, 1:-1].reshape(len(coarse), -1, 2)
     return (ends @ _LINE).reshape(len(coarse), -1)
 
 
@@ -390,11 +389,11 @@ def _low_pass(leads: np.ndarray, corner_hz: float, fs: float) -> np.ndarray:
 
 
 def _round_to(leads: np.ndarray, step_uv: float) -> np.ndarray:
-    if step_uv == 0:
-        return leads
-    leads = leads * np.float32(1000 / step_uv)
-    np.rint(leads, out=leads)
-    leads *= np.float32(step_uv / 1000)
+    """In place, to whole steps."""
+    if step_uv > 0:
+        leads *= np.float32(1000 / step_uv)
+        np.rint(leads, out=leads)
+        leads *= np.float32(step_uv / 1000)
     return leads
 
 
@@ -469,7 +468,7 @@ _MACHINES: tuple[tuple[float, dict[str, float]], ...] = (
     (0.01, {"fs": 1000, "adc_uv": 1.0}),
     (0.01, {"fs": 250, "adc_uv": 5.0, "low_pass_hz": 100.0}),
 )
-_MACHINE_ENDS = np.cumsum([share for share, _ in _MACHINES[:-1]])
+_MACHINE_ENDS = list(accumulate(share for share, _ in _MACHINES[:-1]))
 _FAULT_SHARE = 0.15
 # Arms are exchanged most often, then neighbours on the chest.
 _SWAPS = (
@@ -497,8 +496,7 @@ def draw_recording(rng: np.random.Generator, *, faults: bool = False) -> Recordi
         >>> draw_recording(np.random.default_rng(0)).lead_off
         ()
     """
-    machine = int(np.searchsorted(_MACHINE_ENDS, rng.random(), side="right"))
-    dials: dict[str, Any] = dict(_MACHINES[machine][1])
+    dials: dict[str, Any] = dict(_MACHINES[bisect(_MACHINE_ENDS, rng.random())][1])
     # Medians and spreads between PTB-XL's (0.050 and 0.0055 mV) and LUDB's (0.028, 0.0035).
     dials["wander_mv"] = float(np.exp(rng.normal(np.log(0.042), 0.65)))
     dials["emg_mv"] = float(np.exp(rng.normal(np.log(0.0047), 0.55)))

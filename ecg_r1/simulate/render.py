@@ -13,6 +13,10 @@ REACH = 3.3  # standard deviations after which a bump is nothing (0.4 %)
 # The heart from beat to beat, after PTB-XL's normal records: SD of its size along x, y, z and
 # of its turn about them (rad). Breathing makes the larger part of both.
 SIZE_SD, TURN_SD = 0.02, np.radians([2.6, 2.2, 1.4])
+_MOVES = np.zeros((6, 3, 3))  # what each of the six does to a dipole, a row
+_MOVES[[0, 1, 2], [0, 1, 2], [0, 1, 2]] = SIZE_SD
+_MOVES[[3, 4, 5], [1, 2, 0], [2, 0, 1]] = TURN_SD
+_MOVES[[3, 4, 5], [2, 0, 1], [1, 2, 0]] = -TURN_SD
 T_SIZE_SD = 0.035  # of T by itself
 BREATHING = 0.85  # share of the standard deviation
 RESTITUTION = 0.2  # exponent with which a beat's JT follows the RR before it
@@ -42,46 +46,41 @@ def render(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """I, II, V1-V6 `(8, samples)` in mV at 500 Hz, without noise."""
-    moves = _moves(spec, impulses, rng).astype(np.float32)
+    lead_field = heart.torso.field.T.astype(np.float32)
+    lead_fields = _moves(spec, impulses, rng).astype(np.float32) @ lead_field
     drawn = rng.standard_normal(MOST_BEATS)[: len(impulses.qrs)]
     sizes = (1 + T_SIZE_SD * spec.beat_variation * drawn).astype(np.float32)
     waves = rng.standard_normal((3, 2, 12))
     phases = rng.uniform(0, 2 * np.pi, 6)
-    lead_field = heart.torso.field.astype(np.float32)
-    record = np.zeros((8, N_SAMPLES), np.float32)
+    record = np.zeros((N_SAMPLES, 8), np.float32)
     for number, form in enumerate(heart.forms):
         own = impulses.forms == number
         at, scale = impulses.qrs[own], scales[own]
-        lead_fields = lead_field @ moves[own]
-        _lay(record, form.qrs, lead_fields, at, np.ones(len(at)))
-        recovering = lead_fields * sizes[own, None, None]
-        _lay(record, form.recovery + form.u, recovering, at + form.qrs_ms, scale)
+        seen = lead_fields[own]
+        _lay(record, form.qrs, seen, at, np.ones(len(at)))
+        seen *= sizes[own, None, None]
+        _lay(record, form.recovery + form.u, seen, at + form.qrs_ms, scale)
     for kind, atria in enumerate(heart.atria):
         own = impulses.p_kinds == kind
         if own.any():
             at = impulses.p[own]
-            still = np.broadcast_to(lead_field, (len(at), 8, 3))
+            still = np.broadcast_to(lead_field, (len(at), 3, 8))
             _lay(record, atria.loop, still, at, np.ones(len(at)))
     if spec.rhythm == "atrial flutter":
-        record += lead_field @ _flutter_waves(spec, heart.torso, impulses)
+        record += _flutter_waves(spec, heart.torso, impulses).T @ lead_field
     elif spec.rhythm == "atrial fibrillation":
-        record += lead_field @ _fibrillation_waves(spec, heart.torso, waves, phases)
-    return _spiked(record, lead_field, impulses.spikes)
+        record += _fibrillation_waves(spec, heart.torso, waves, phases).T @ lead_field
+    return _spiked(record, lead_field, impulses.spikes).T
 
 
 def _moves(spec: HeartSpec, impulses: Impulses, rng: np.random.Generator) -> np.ndarray:
-    """Size and turn of the heart in each beat, `(beats, 3, 3)`."""
+    """Size and turn of the heart in each beat, `(beats, 3, 3)` for dipoles as rows."""
     shift = rng.uniform(0, 2 * np.pi, (6, 1))
     chance = rng.standard_normal((6, MOST_BEATS))[:, : len(impulses.qrs)]
     phase = 2 * np.pi * impulses.qrs * spec.breaths_per_min / 60000 + shift
     course = BREATHING * np.sqrt(2) * np.sin(phase) + np.sqrt(1 - BREATHING**2) * chance
-    course = spec.beat_variation * course
-    x, y, z = TURN_SD[:, None] * course[3:]
-    moves = np.empty((len(impulses.qrs), 3, 3))
-    moves[:, 0, 1], moves[:, 0, 2], moves[:, 1, 2] = -z, y, -x
-    moves[:, 1, 0], moves[:, 2, 0], moves[:, 2, 1] = z, -y, x
-    moves[:, [0, 1, 2], [0, 1, 2]] = 1 + SIZE_SD * course[:3].T
-    return moves
+    moves = spec.beat_variation * course.T @ _MOVES.reshape(6, 9)
+    return np.eye(3) + moves.reshape(-1, 3, 3)
 
 
 def _lay(
@@ -91,34 +90,30 @@ def _lay(
     onsets: np.ndarray,
     scales: np.ndarray,
 ) -> None:
-    """Adds a wave to the record `(8, samples)`.
+    """Adds a wave to the record.
 
     Args:
-        record: mV of I, II, V1-V6.
+        record: mV of I, II, V1-V6, `(samples, 8)`: a beat's samples lie together.
         loop: The wave in ms from its onset.
-        lead_fields: `(beats, 8, 3)` as each beat sees them.
+        lead_fields: `(beats, 3, 8)` as each beat sees them.
         onsets: `(beats,)` in ms.
         scales: `(beats,)` stretch of each beat's wave.
     """
-    low = float((loop.centres - REACH * loop.widths).min())
-    high = float((loop.centres + REACH * loop.widths).max())
+    low = (loop.centres - REACH * loop.widths).min()
+    high = (loop.centres + REACH * loop.widths).max()
     begin = np.ceil((onsets + low * scales) / STEP_MS).astype(int)
     n = int((high - low) * scales.max(initial=1.0) / STEP_MS) + 1
-    seen = np.flatnonzero((begin + n > 0) & (begin < N_SAMPLES))
-    if not seen.size:
-        return
-    begin = begin[seen]
+    seen = (begin + n > 0) & (begin < N_SAMPLES)
+    begin, scales = begin[seen], scales[seen].astype(np.float32)
     first = (begin * STEP_MS - onsets[seen]).astype(np.float32)
     times = first[:, None] + np.arange(n, dtype=np.float32) * np.float32(STEP_MS)
-    times /= scales[seen, None].astype(np.float32)
-    bumps = loop.bumps(times).transpose(1, 0, 2)
-    heights = lead_fields[seen] @ loop.vectors.T.astype(np.float32)
-    if loop.near is not None:
-        heights = heights + loop.near.T.astype(np.float32)
-    wave = heights @ bumps
-    for k, start in enumerate(begin.tolist()):
+    times /= scales[:, None]
+    heights = loop.vectors.astype(np.float32) @ lead_fields[seen]
+    heights += loop.near.astype(np.float32)
+    waves = loop.bumps(times).transpose(1, 2, 0) @ heights
+    for start, wave in zip(begin.tolist(), waves, strict=True):
         a, b = max(start, 0), min(start + n, N_SAMPLES)
-        record[:, a:b] += wave[k, :, a - start : b - start]
+        record[a:b] += wave[a - start : b - start]
 
 
 def _flutter_waves(spec: HeartSpec, torso: Torso, impulses: Impulses) -> np.ndarray:
@@ -126,8 +121,9 @@ def _flutter_waves(spec: HeartSpec, torso: Torso, impulses: Impulses) -> np.ndar
     turns = np.interp(TIMES_MS, impulses.flutter, np.arange(len(impulses.flutter)))
     angle = 2 * np.pi * turns
     # Down slowly and up fast in the inferior leads: counter-clockwise circuit.
-    saw = -(np.sin(angle) + 0.45 * np.sin(2 * angle) + 0.22 * np.sin(3 * angle))
-    second = np.sin(angle + 0.9) + 0.3 * np.sin(2 * angle)
+    double = np.sin(2 * angle)
+    saw = -(np.sin(angle) + 0.45 * double + 0.22 * np.sin(3 * angle))
+    second = np.sin(angle + 0.9) + 0.3 * double
     wave = np.outer([0.05, 0.85, -0.05], saw) + np.outer([-0.08, 0.1, -0.3], second)
     return wave * spec.f_wave_mv / max(np.abs(torso.field[1] @ wave).max(), 1e-9)
 
@@ -157,9 +153,9 @@ def _fibrillation_waves(
 
 def _spiked(record: np.ndarray, lead_field: np.ndarray, spikes: np.ndarray) -> np.ndarray:
     """Stimuli of 0.5 ms as a cardiograph's filter leaves them: one or two samples."""
-    spike = (lead_field @ SPIKE_MV).astype(np.float32)
+    spike = (SPIKE_MV @ lead_field).astype(np.float32)
     for at in np.round(spikes / STEP_MS).astype(int):
         if 0 <= at < N_SAMPLES - 1:
-            record[:, at] += spike
-            record[:, at + 1] += 0.33 * spike
+            record[at] += spike
+            record[at + 1] += 0.33 * spike
     return record
