@@ -103,6 +103,18 @@ def test_omissions_are_what_supports_a_diagnosis_and_is_not_spoken_of():
     assert not audit("Sinus rhythm, inferior infarction.", facts).omissions
 
 
+def test_a_truism_is_no_word_on_a_finding():
+    facts = Facts(
+        numbers={"qtc_ms": 520.0},
+        findings={"qtc_long": (True, ())},
+        diagnoses=("prolonged qt interval",),
+    )
+    assert not audit("QTc 520 ms.", facts).omissions
+    found = audit("QTc between 100 and 900 ms.", facts)
+    assert [one.finding for one in found.omissions] == ["qtc_long"]
+    assert found.hallucination_rate is None
+
+
 def test_what_goes_by_the_same_words_is_left_out_once():
     facts = Facts(
         numbers={},

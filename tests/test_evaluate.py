@@ -1,20 +1,33 @@
 """Measures of readings, on hand-made readings with hand-worked results."""
 
+import json
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from ecg_r1.evaluate import Case, jaccard, stated_numbers, summarise
-from ecg_r1.reading import Reading
+from ecg_r1.claims.facts import Facts
+from ecg_r1.evaluate import Row, Run, Truth, jaccard, stated_numbers, summarise
+from ecg_r1.evaluate.stage_one import truth_of_row
 
 NUMBERS = {"hr_bpm": 70.0, "pr_ms": 160.0, "qrs_ms": 90.0, "qt_ms": 400.0, "axis_deg": 175.0}
 
 
-def reading(text, diagnoses, *, well_formed=True):
-    return Reading("signal", text=text, diagnoses=diagnoses, well_formed=well_formed, done=True)
+def case(text, labels, *, without=(), calibrated=True, **numbers):
+    """A record's truth and what every arm says of it."""
+    known = {k: v for k, v in (NUMBERS | numbers).items() if k not in without}
+    facts = json.loads(Facts(numbers=known, calibrated=calibrated).to_json())
+    return Truth("", "", {"source": "x"}, labels, (), facts, "", ""), text
 
 
-def case(text, diagnoses, labels, **numbers):
-    r = reading(text, diagnoses)
-    return Case(NUMBERS | numbers, labels, dict.fromkeys(("signal", "image", "both"), r))
+def run_of(*cases):
+    truths, rows = {}, {}
+    for number, (truth, text) in enumerate(cases):
+        key = str(number)
+        truths[key] = replace(truth, record=key, patient=key)
+        for arm in ("signal", "image", "both"):
+            rows[key, arm, "clean"] = Row(key, arm, "clean", text)
+    return Run({}, truths, rows)
 
 
 def test_the_first_statement_of_each_number_counts():
@@ -44,36 +57,56 @@ def test_jaccard_by_hand(a, b, expected):
 
 
 def test_errors_are_means_over_records_that_state_the_number():
-    cases = [
-        case("Heart rate 72 bpm", ["sinus rhythm"], ("sinus rhythm", "normal ecg")),
-        case("Heart rate 66 bpm", ["sinus rhythm"], ("sinus rhythm",)),
-        case("no number", [], ("atrial fibrillation",)),
-    ]
-    told = summarise(cases)["signal"]
+    run = run_of(
+        case("Heart rate 72 bpm. Sinus rhythm.", ("sinus rhythm", "normal ecg")),
+        case("Heart rate 66 bpm. Sinus rhythm.", ("sinus rhythm",)),
+        case("no number", ("atrial fibrillation",)),
+    )
+    told = summarise(run)["signal"]
+    assert told["records"] == 3
     assert told["hr_bpm_n"] == 2
     assert told["hr_bpm_mae"] == 3.0  # (2 + 4) / 2
     assert told["label_jaccard"] == 0.5  # (1/2 + 1 + 0) / 3
-    assert told["well_formed"] == 1.0
+    assert told["well_formed"] == 0.0
 
 
 def test_the_axis_error_goes_the_short_way_round():
-    told = summarise([case("axis -175 degrees", [], ("sinus rhythm",))])["signal"]
+    told = summarise(run_of(case("axis -175 degrees", ("sinus rhythm",))))["signal"]
     assert told["axis_deg_mae"] == 10.0
 
 
 def test_the_constant_answer_gives_the_median_and_the_usual_labels():
-    cases = [
-        case("", [], ("sinus rhythm", "normal ecg"), hr_bpm=60.0),
-        case("", [], ("sinus rhythm", "normal ecg"), hr_bpm=70.0),
-        case("", [], ("atrial fibrillation",), hr_bpm=95.0),
-    ]
-    told = summarise(cases)["constant"]
+    run = run_of(
+        case("", ("sinus rhythm", "normal ecg"), hr_bpm=60.0),
+        case("", ("sinus rhythm", "normal ecg"), hr_bpm=70.0),
+        case("", ("atrial fibrillation",), hr_bpm=95.0),
+    )
+    told = summarise(run)["constant"]
     assert told["hr_bpm_mae"] == round((10 + 0 + 25) / 3, 2)
+    assert told["hr_bpm_n"] == 3
     assert told["label_jaccard"] == round(2 / 3, 3)
     assert told["hr_bpm_r"] is None
 
 
 def test_unmeasured_truth_is_left_out_not_counted_as_zero():
-    told = summarise([case("PR interval 164 ms", [], ("x",), pr_ms=float("nan"))])["signal"]
+    told = summarise(run_of(case("PR interval 164 ms", ("x",), without=("pr_ms",))))["signal"]
     assert told["pr_ms_n"] == 0
     assert told["pr_ms_mae"] is None
+
+
+def test_numbers_of_an_uncalibrated_record_are_not_judged_its_labels_are():
+    run = run_of(case("Heart rate 72 bpm. Sinus rhythm.", ("sinus rhythm",), calibrated=False))
+    told = summarise(run)["both"]
+    assert (told["hr_bpm_n"], told["label_jaccard"]) == (0, 1.0)
+
+
+def test_the_row_of_a_corpus_is_a_truth():
+    numbers = [70.0, float("nan"), 90.0, 400.0, 30.0, 1.0]  # PR was not measurable
+    row = {
+        "id": "ptbxl/1/0", "source": "ptbxl", "labels": ["sinus rhythm"], "numbers": numbers,
+        "calibrated": True, "text": "A reading.", "signal": np.zeros(3, np.int16).tobytes(),
+    }  # fmt: skip
+    truth = truth_of_row(row)
+    assert truth.labels == ("sinus rhythm",)
+    assert (truth.source, truth.calibrated) == ("ptbxl", True)
+    assert truth.measured.numbers == {"hr_bpm": 70, "qrs_ms": 90, "qt_ms": 400, "axis_deg": 30}

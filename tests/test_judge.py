@@ -62,10 +62,49 @@ def verdict(text: str, facts: Facts = FACTS) -> list[str]:
         pytest.param("Clipping in V3", "supported", id="quality by its reason"),
         pytest.param("Pulmonary embolism", "not_checkable", id="out of scope"),
         pytest.param("Upright P waves are seen in aVR", "contradicted", id="P points down"),
+        pytest.param("QTc 100-900 ms", "not_checkable", id="a range that holds of any ECG"),
+        pytest.param("Heart rate between 0 and 300", "not_checkable", id="and without a unit"),
+        pytest.param("The rate is above 20 bpm", "not_checkable", id="a bound of any ECG"),
+        pytest.param("QTc 300-600 ms, prolonged", "supported", id="only its word says a thing"),
+        pytest.param("QTc 300-600 ms, normal", "contradicted", id="and a wrong one"),
+        pytest.param("QTc is not between 100 and 900 ms", "contradicted", id="denied truism"),
+        pytest.param("QTc below 500 ms", "supported", id="a bound that says something"),
+        pytest.param("QTc 430-470 ms", "supported", id="a range that says something"),
+        pytest.param("Axis above 90 degrees", "supported", id="a bound in degrees"),
+        pytest.param("Axis below 90 degrees", "contradicted", id="and a wrong one in degrees"),
+        pytest.param("QRS 90 ms, not wide", "supported", id="the word is denied"),
+        pytest.param("QRS 150 ms, not wide", "contradicted", id="not the number"),
+        pytest.param("More than 1 mm ST elevation in III", "supported", id="a bound on ST"),
+        pytest.param(
+            "More than 4 mm ST elevation in III", "contradicted", id="too high a bound"
+        ),
+        pytest.param("1-3 mm ST elevation in III", "supported", id="a range of ST"),
     ],
 )
 def test_verdicts(text, expected):
     assert verdict(text) == [expected]
+
+
+@pytest.mark.parametrize(("text", "word"), [("PR {}prolonged", "PR"), ("QRS {}wide", "QRS")])
+def test_near_a_limit_both_the_word_and_its_denial_pass(text, word):
+    # 200 ms and 110 ms are the limits, a pen's width is 10 ms.
+    near = {"PR": (195, 205), "QRS": (105, 115)}[word]
+    clear = {"PR": 215, "QRS": 125}[word]
+    for value in near:
+        facts = Facts(numbers={f"{word.lower()}_ms": float(value)})
+        assert verdict(text.format("is "), facts) == ["supported"]
+        assert verdict(text.format("is not "), facts) == ["supported"]
+    facts = Facts(numbers={f"{word.lower()}_ms": float(clear)})
+    assert verdict(text.format("is not "), facts) == ["contradicted"]
+
+
+def test_st_elevation_bears_out_an_acute_infarction_that_nothing_else_explains():
+    raised = {"st_elevation_anterior": (True, ("V2", "V3")), "q_v2_v3": (False, ())}
+    text = "Acute anterior infarction. No acute anterior infarction. Anterior infarction."
+    said = verdict(text, Facts(numbers={}, findings=raised))
+    assert said == ["supported", "unsupported", "unsupported"]
+    explained = Facts(numbers={}, findings=raised, diagnoses=("paced rhythm",))
+    assert verdict("Acute anterior infarction.", explained) == ["unsupported"]
 
 
 def test_without_calibration_voltages_say_nothing():

@@ -3,6 +3,8 @@
 _ECTOPY = r"(?:ectop(?:y|ics?|ic beats?)|extra-?systoles?|premature (?:beats?|complexes))"
 _BLOCK = r"(?:a-?v|atrio-?ventricular)(?: conduction)?[- ]block"
 
+_SIDES = r"(?:left|right) ?(?:or|and|nor|/) ?(?:left|right)[- ]"
+
 DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("incomplete left bundle branch block",
         r"incomplete (?:left bund(?:le|el)[- ]branch[- ]block|lbbb)|ilbbb"),
@@ -51,9 +53,10 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("sinus arrhythmia", r"(?:respiratory |marked )?sinus arr?h?ythmia"),
     ("sinus pause", r"sinus (?:pauses?|arrest)"),
     ("sinus rhythm",
-        r"(?:normal )?sinus rh?yth?m|\bnsr\b|(?:normal )?sinus(?= (?:at|with|,|p\b))|"
+        r"(?:normal )?sinus r[hyt]{2,5}m|\bnsr\b|(?:normal )?sinus(?= (?:at|with|,|p\b))|"
         r"sinus[- ]node rhythm|sinus ?rhythmus|sinusrhythm|"
-        r"sinus (?:origin|mechanism)|\bsr\b|(?<!coronary )(?:normal )?sinus(?=,|$)|"
+        r"sinus (?:origin|mechanism)|(?:originat|aris)\w+ (?:from|in) the sinus(?: node)?|"
+        r"\bsr\b|(?<!coronary )(?:normal )?sinus(?=,|$)|"
         r"(?<=rhythm )(?:regular |normal )?sinus\b(?! (?:brady|tachy|arr|rhy))|"
         r"(?<=rhythm: )(?:regular )?sinus\b(?! (?:brady|tachy|arr))|(?<=rhythm is )sinus\b"),
     ("atrial fibrillation", r"atrial fib(?:rillation|rilation)?\b|\ba-?fib\b|\baf\b"),
@@ -68,7 +71,8 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("ventricular tachycardia", r"ventricular tachycardia|\bvt\b|v-?tach"),
     ("junctional rhythm",
         r"(?:accelerated )?(?:a-?v )?(?:junctional|"
-        r"nodal)(?: escape)?(?: ectopic)? (?:rhythm|bradycardia|tachycardia)"),
+        r"nodal)(?: escape)?(?: ectopic)? (?:rhythm|bradycardia|tachycardia)|"
+        r"(?<=rhythm is )(?:junctional|nodal)\b|(?<=rhythm: )(?:junctional|nodal)\b"),
     ("ectopic atrial rhythm",
         r"(?:ectopic|low) atrial (?:rhythm|bradycardia|focus)|(?<=: )atrial rhythm"),
     ("paced rhythm",
@@ -78,7 +82,10 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
         r"pacing(?! (?:spike|art|stim|rate))(?: rhythm)?)"),
     ("premature ventricular complexes+premature atrial complexes",
         r"premature (?:ventricular (?:or|and|nor) atrial|atrial (?:or|and|nor) ventricular) "
-        r"(?:complexes|beats|contractions|ectop\w+)"),
+        r"(?:complexes|beats|contractions|ectop\w+)|(?:atrial|supra-?ventricular|ventricular) "
+        r"(?:or|and|nor) (?:atrial|supra-?ventricular|ventricular) (?:ectop(?:y|ics?|"
+        r"ic beats?)|"
+        r"extra-?systoles?|premature (?:beats|complexes|contractions))"),
     ("premature ventricular complexes",
         r"(?:unifocal |multifocal |frequent |occasional |isolated |single |uniform |"
         r"multiform )*(?:premature ventricular (?:complex(?:es)?|contractions?|beats?|"
@@ -93,16 +100,25 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
         r"(?:atrial|supra-?ventricular) (?:premature (?:complex(?:es)?|beats?|"
         r"contractions?)|extra-?systoles?|ectop(?:y|ics?|ic beats?))|\bpacs?\b|\bapcs?\b|"
         rf"{_ECTOPY} of (?:atrial|supra-?ventricular) origin)"),
+    ("left axis deviation+right axis deviation",
+        r"(?:(?<=no )|(?<=any )|(?<=without ))(?:significant |abnormal )?(?:qrs )?"
+        r"axis deviation|(?:left|right) n?or (?:left|right) axis deviation"),
     ("left axis deviation",
         r"(?:marked |mild |moderate )?left(?:ward)? (?:frontal )?(?:qrs )?axis(?: deviation|"
         r" shift)|\blad\b|left(?:ward)? axis\b|deviat(?:ed|"
         r"ion)(?: of)?(?: the)?(?: \w+)? to the left|axis deviation to the left|"
-        r"axis(?: is)? deviated (?:to the )?left(?:ward)?"),
+        r"axis(?: is)? (?:deviate[ds]|shift(?:ed|s)) (?:to the )?left(?:ward)?"),
     ("right axis deviation",
         r"(?:marked |mild |"
         r"moderate )?right(?:ward)? (?:frontal )?(?:qrs )?axis(?: deviation| shift)|\brad\b|"
         r"right(?:ward)? axis\b|axis deviation to the right|"
-        r"axis(?: is)? deviated (?:to the )?right(?:ward)?"),
+        r"axis(?: is)? (?:deviate[ds]|shift(?:ed|s)) (?:to the )?right(?:ward)?"),
+    ("left atrial abnormality+right atrial abnormality",
+        rf"{_SIDES}atrial (?:enlargement|abnormality|hypertrophy|overload)"),
+    ("left ventricular hypertrophy+right ventricular hypertrophy",
+        rf"{_SIDES}ventricular (?:hypertrophy|enlargement)"),
+    ("left bundle branch block+right bundle branch block",
+        rf"{_SIDES}bund(?:le|el)[- ]branch[- ]blocks?"),
     ("left atrial abnormality",
         r"left[- ]atrial (?:enlargement|abnormality|hypertrophy|overload|dilat\w+)|\blae\b|"
         r"p[- ]mitrale"),
@@ -136,8 +152,8 @@ DIAGNOSIS_WORDS: tuple[tuple[str, str], ...] = (
     ("pericardial effusion", r"pericardial effusion|tamponade"),
     ("pericarditis", r"(?:acute )?pericarditis"),
     ("early repolarisation", r"(?:benign )?early repolari[sz]ation(?: pattern)?"),
-    ("hyperkalaemia", r"hyper-?kal(?:a?emia|iaemia)"),
-    ("hypokalaemia", r"hypo-?kal(?:a?emia|iaemia)"),
+    ("hyperkalaemia", r"hyper-?kal(?:a?emi(?:a|c(?: changes?)?)|iaemia)"),
+    ("hypokalaemia", r"hypo-?kal(?:a?emi(?:a|c(?: changes?)?)|iaemia)"),
     ("hypercalcaemia", r"hyper-?calca?emia"),
     ("hypocalcaemia", r"hypo-?calca?emia"),
     ("hypothermia", r"hypothermia"),

@@ -10,7 +10,10 @@ from ecg_r1.claims.schema import Claim, Polarity, kind_of
 
 _TURN = re.compile(r"\b(?:but|while|whereas|with|however)\b")
 _EACH = re.compile(r"\b(?:each|every) \Z")
+_IS_WITH_NEXT = re.compile(r"\s*")
 _JOINED = re.compile(r",| and | or |/")
+# Said of no lead in particular, whatever stands before.
+_DIFFUSE = re.compile(r"\b(?:diffuse|widespread|generali[sz]ed|global)(?:ly)? \Z")
 
 
 class Frame:
@@ -34,10 +37,11 @@ class Frame:
                 or not any(n.start <= one.start and one.end <= n.end for n in numbers)
             )
             and not (one.names == ("qrs_ms",) and _EACH.search(text, 0, one.start))
+            and not _is_word_on_rate(one, named, text)
         ]
         self.numbers, self.places = numbers, places
         self.used: set[int] = set()
-        self.plain = _without(self.named, text)
+        self.plain = blanked(self.named, text)
 
     def next_start(self, index: int) -> int:
         """Where the next mention starts."""
@@ -63,16 +67,18 @@ class Frame:
 
     def leads_of(self, index: int) -> tuple[str, ...]:
         """Leads that belong to a mention: those right before it, the list behind, or above."""
-        return (
-            self._inside(index)
-            or self._as_adjective(index)
-            or self._behind(index)
-            or self._before(index)
-        )
+        own = self._inside(index) or self._as_adjective(index) or self._behind(index)
+        if own or _DIFFUSE.search(self.text, 0, self.named[index].start):
+            return own
+        return self._before(index)
 
     def leads_close_to(self, index: int) -> tuple[str, ...]:
         """As `leads_of`, without leads that stand with something else before it."""
         return self._inside(index) or self._as_adjective(index) or self._behind(index)
+
+    def leads_behind(self, index: int) -> tuple[str, ...]:
+        """Leads named after a mention: those among its own words are how it is called."""
+        return self._behind(index)
 
     def _inside(self, index: int) -> tuple[str, ...]:
         """Leads among the words themselves: "lead V3 is off"."""
@@ -84,7 +90,9 @@ class Frame:
         """The word before: "inferior" of "inferior ST elevation"."""
         start = self.named[index].start
         near = [p for p in self.places if p.end <= start and start - p.end <= 14]
-        if not near or re.search(r"[,;:]|\b(?:and|with|or)\b", self.text[near[-1].end : start]):
+        if not near or re.search(
+            r"[,;:]|\b(?:and|with|n?or)\b", self.text[near[-1].end : start]
+        ):
             return ()
         return near[-1].leads
 
@@ -95,6 +103,10 @@ class Frame:
             return ()
         between = self.text[one.end : place.start]
         others = [m for m in self.named if one.end <= m.start < place.start]
+        if others and _IS_WITH_NEXT.fullmatch(between, 0, others[0].start - one.end):
+            del others[0]  # "horizontal ST depression" is one thing in two words
+        if others and one.names == ("p waves",) and "," in between:
+            return ()  # "P waves before each QRS, upright in II"
         theirs = place.before and any(
             place.start <= m.start <= place.end + 14 for m in self.named[index + 1 :]
         )
@@ -114,11 +126,16 @@ class Frame:
         between = self.text[first[-1].end : start]
         if re.search(r"[;]|\b(?:but|while|whereas)\b", between):
             return ()
-        opens = first[-1].start <= self.named[0].start or len(between) < 25
-        return first[-1].leads if opens else ()
+        return first[-1].leads if first[-1].start <= self.named[0].start else ()
 
 
-def _without(named: list[Mention], text: str) -> str:
+def _is_word_on_rate(one: Mention, named: list[Mention], text: str) -> bool:
+    """Whether "tachycardic" is said of a rate that is named before it."""
+    rates = [m for m in named if m.names == ("hr_bpm",) and m.end <= one.start]
+    return bool(rates) and one.names == ("hr_bpm",) and text[: one.end].endswith("cardic")
+
+
+def blanked(named: list[Mention], text: str) -> str:
     """The text with the words of findings and diagnoses blanked."""
     pieces, done = [], 0
     for one in named:

@@ -6,6 +6,16 @@ from ecg_r1.claims.anchors import Gated
 
 _TRACING = r"(?:ecg|ekg|tracing|recording)"
 
+_SEEN = (
+    r"(?:also |clearly |not |well )?(?:present|seen|visible|noted|evident|found|observed|"
+    r"identified|"
+    r"apparent|discernible|recorded)\b"
+)
+_MET = (
+    r"[\w ,-]{1,50}(?:is|are|was|were) (?:not |clearly |also )*(?:met|fulfilled|satisfied|"
+    r"reached|"
+    r"present|absent|positive|negative)\b"
+)
 # How a sentence begins that advises, recalls, compares or teaches.
 _OPENING = re.compile(
     "|".join(
@@ -17,30 +27,39 @@ _OPENING = re.compile(
             r"suggest (?:repeat|serial|clinical)|repeat\b|follow[- ]?up|"
             r"clinical(?:ly)? correlat",
             r"correlat\w+ (?:with|clinical)|think of|beware|(?:keep|bear) in mind",
-            # the patient and earlier recordings
+            # the patient, other tests and earlier recordings
+            r"(?:the )?(?:echo\w*|mri|ct\b|x-ray|holter|angiogra\w+|troponin\w*|laborator\w+|"
+            r"serum)\b|"
             r"history|past (?:medical )?history|(?:indication|reason)\b|"
-            r"(?:the )?patient(?! (?:is |was |remains )?(?:now |not |still |no longer )?in\b)|"
+            r"(?:the )?patient(?! (?:is |was |remains )?(?:now |not |still |no longer )?"
+            r"(?:in\b|tachy|brady))|"
             r"clinical (?:info|details|data|history|question)|status post|s/p\b|blood pressure|"
             r"previous|known\b|serial|in (?:19|20)\d\d\b|family history|yesterday",
             rf"prior {_TRACING}|comparison|in comparison|\d+[- ]year|this \d+\b(?!-lead)",
-            r"(?:the )?(?:man|woman|male|female)\b",
+            r"(?:(?:his|her|the|a) )?(?:man|woman|male|female|mother|father|sister|brother|"
+            r"siblings?|"
+            r"parents?|relatives?)\b",
             # the textbook
             r"normal (?:range|values?|limits?)\b|by definition|in general|generally|typically",
-            r"normal (?:is|are|pr|qrs|qtc?)\b[^.]{0,40}?(?:is|are|:|=|range|<|between)\s*<?\d",
+            r"normal (?:is|are)\b[^.]{0,40}?\d|(?:the )?normal (?:pr|qrs|qtc?)\b[^.]{0,40}?(?:"
+            r"(?:range|<|between|below|under|up to|less than)\s*\d|"
+            r"(?:is|are|:|=)\s*\d[\d.]*(?: ?m?s)? ?(?:-|to\b|or\b))",
             r"in [\w ]{0,30}(?:a?emia|block|syndrome|itis|disease|failure), |interpretation of",
             r"(?:the )?normal \w+(?: \w+)? (?:lies|ranges|extends)|question:",
-            r"usually|note that (?:the )?(?:normal|criteri)|criteri(?:on|a) for|the criteri",
-            r"textbook|reference|remember|a normal|causes?\b|options?\b|choose|"
+            r"usually|note that (?:the )?(?:normal|criteri)|"
+            rf"(?:the )?criteri(?:on|a)(?! {_MET})",
+            r"textbook|reference|remember|causes?\b|options?\b|choose|"
             r"possible answers",
             r"(?:the )?(?:treatment|management|prognosis|causes?|differential diagnos\w+) of",
+            r"an? normal [\w -]{1,40}? (?:is|lies|ranges|extends|spans|lasts|measures|means|"
+            rf"has|should|does not|excludes)\b(?! {_SEEN})",
             # questions and tasks
             r"(?:is|are|does|do|did|can|has|have|was|will|would) (?:there|this|the|it|these|"
-            r"you|"
-            r"i|any|one|an?)\b",
+            r"you|i|any|one|an?)\b",
             r"(?:what|which|how|why|who|where|when(?! compared))\b",
             r"(?:look|check|assess|describe|determine|evaluate|measure|explain|analy[sz]e|list|"
             r"identify|classify|tell|answer|rule out (?:other|secondary))\b",
-            r"an? \w+ (?:wave|interval|axis|rhythm) (?:is|means|reflects)",
+            rf"an? \w+ (?:wave|interval|axis|rhythm) (?:is(?! {_SEEN})|means|reflects)",
         )
     )
 )
@@ -49,11 +68,15 @@ _ANYWHERE = Gated(
     + "|".join(
         (
             r"recommended|advised|would (?:be|have|show|expect|suggest|see|need|require)",
-            r"history of|known (?:to have|case)|presents? with|presented|complain\w*|admitted",
+            r"history of|known (?:to have|case)|presents with|"
+            r"(?<!is )(?<!are )present with|presented|(?:in|since) (?:19|20)\d\d|complain\w*|"
+            r"admitted",
             r"treated for|underwent|(?:was|were) given|in the past|implanted",
             r"should (?:report|be (?:obtained|checked|repeated|performed|monitored|started|"
             r"given))",
-            r"taking|medication|referred|if|unless|(?<!, )known(?! \w+ (?:bundle|block))",
+            r"defines?|requires?\b[^.]*\d|(?:last|previous) (?:year|month|week)|"
+            r"(?:years?|months?|weeks?|days?) ago|taking|medication|referred|if|unless|"
+            r"(?<!, )known(?! \w+ (?:bundle|block))",
             r"(?:is|are) (?:needed|required|warranted|necessary|common|replaced by|typical of)",
             r"causes|produces|makes(?! [\w ,/-]{1,40}likely)|can all|"
             r"(?:slow|increase|reduce|prolong|shorten|flatten|widen)s? the|only (?:when|if)",
@@ -67,7 +90,8 @@ _ANYWHERE = Gated(
             rf"(?:last|previous|prior|earlier|old)(?: \w+'?s?)? {_TRACING}",
             r"(?:is|are) (?:defined|caused|characteri[sz]ed) (?:as|by)|is diagnosed when",
             r"is considered (?:normal|abnormal|prolonged|wide)|prevalence|means that",
-            r"(?:is|are) (?:the|a|an|one of the) (?:most )?common|occurs? (?:in|when)",
+            r"(?:is|are) (?:the|a|an|one of the) (?:most )?common|occurs? (?:in(?! groups|"
+            r" pairs| runs)|when)",
             r"is an? (?:\w+ )?(?:sign|marker|feature|cause|arrhythmia|disorder|"
             r"condition) (?:of|in|that)",
             r"(?:can|could|may|might) (?:also )?(?:cause|produce|mimic|obscure|mask|hide|"
@@ -89,7 +113,7 @@ _NOW = re.compile(r"\bnow\b|\breplaced\b|\bno longer\b")
 
 _LOOKED = (
     r"(?:judged|assessed|evaluated|determined|measur\w+|interpret\w+|assess\w+|commented|told|"
-    r"distinguished|analy[sz]ed)"
+    r"distinguished|analy[sz]ed|confirmed|verified|established|diagnosed)"
 )
 _UNJUDGED = Gated(
     r"\b(?:can ?not|can't|could not|not|never)(?: be| reliably| possible to|"
@@ -106,7 +130,11 @@ _SAYS_MORE = re.compile(r"\d|\b(?:is|are|shows?|measures?|remains?)\b")
 _GONE_AFTER = re.compile(
     r"^ ?(?:has|have|had) (?:been replaced|resolved|disappeared)|^ ?(?:is|are) now absent"
 )
-_GONE_BEFORE = re.compile(r"\b(?:has|have|had) replaced (?:the )?\Z")
+_GONE_BEFORE = re.compile(
+    r"\b(?:has|have|had) replaced (?:the )?\Z|"
+    r"\b(?:preclud|limit|hamper|obscur|complicat|prevent)\w+ (?:the )?(?:diagnosis|assessment|"
+    r"interpretation|evaluation|recognition|detection) of (?:[\w-]+ ){0,2}\Z"
+)
 
 
 def start_of_claims(text: str) -> int | None:
@@ -151,5 +179,5 @@ def unjudged(text: str) -> tuple[int, int]:
 def is_gone(text: str, start: int, end: int) -> bool:
     """Whether the words from `start` to `end` name what another recording showed."""
     return bool(
-        _GONE_AFTER.match(text[end : end + 60]) or _GONE_BEFORE.search(text[:start][-30:])
+        _GONE_AFTER.match(text[end : end + 60]) or _GONE_BEFORE.search(text[:start][-60:])
     )

@@ -3,6 +3,9 @@
 The benefit of the doubt is the text's: a finding that is affirmed may be a pen's width below
 its limit, one that is denied a pen's width above. What was not measured contradicts nothing.
 
+A bound or a range that nearly every ECG meets ("QTc 100 to 900 ms") says nothing of this one:
+it is not checkable.
+
 What this leaves out: finding claims in text (`parse`), and a text's quarrels with itself
 (`quarrels`).
 """

@@ -52,6 +52,9 @@ def judge_diagnosis(claim: Claim, facts: Facts) -> Judgement:
     wrong_age = _wrong_age(claim, facts)
     if wrong_age:
         return _turned(claim, ("unconfirmed", wrong_age), turn=False)
+    raised = _raised(claim, facts)
+    if raised:
+        return _turned(claim, raised, turn=False)
     standings = [_standing(name, facts) for name in names]
     order = ("confirmed", "open", "weak", "unconfirmed")
     return _turned(claim, min(standings, key=lambda one: order.index(one[0])), turn=False)
@@ -109,6 +112,31 @@ def _wrong_age(claim: Claim, facts: Facts) -> str | None:
     if claim.qualifier == "old" and facts.met(f"large_st_elevation_{place}"):
         return f"ST is raised in {place} leads"
     return None
+
+
+# What raises ST without an infarction: the fourth universal definition (2018, table 2) asks for
+# ST elevation without LVH and bundle branch block, and names the others as pitfalls.
+_RAISES_ST = (
+    "left ventricular hypertrophy", "left bundle branch block", "paced rhythm", "pericarditis",
+    "early repolarisation", "wolff-parkinson-white syndrome", "hyperkalaemia",
+)  # fmt: skip
+
+
+def _raised(claim: Claim, facts: Facts) -> tuple[str, str] | None:
+    """An acute infarction that ST elevation bears out by the fourth universal definition.
+
+    The protocol asks for more before it names one itself; who denies one is not refuted.
+    """
+    place = claim.name.partition(" ")[0]
+    if claim.qualifier != "acute" or claim.polarity == "absent" or place not in _PLACED:
+        return None
+    known = (*facts.diagnoses, *(facts.key or ()))
+    if not facts.met(f"st_elevation_{place}") or any(one in known for one in _RAISES_ST):
+        return None
+    return (
+        "confirmed",
+        f"ST is raised in {place} leads, and nothing found explains it otherwise",
+    )
 
 
 def _turned(claim: Claim, found: tuple[str, str], *, turn: bool) -> Judgement:

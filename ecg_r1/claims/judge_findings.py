@@ -1,12 +1,14 @@
 """Does the record show a finding, in the leads that a text names or anywhere?"""
 
-from ecg_r1.claims.bands import middle
+from ecg_r1.claims.bands import TOLERANCE, allowed
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judgement import NOT_MEASURED, UNCALIBRATED, Judgement, Verdict
 from ecg_r1.claims.patterns import PATTERNS, Seen
 from ecg_r1.claims.schema import Claim
 from ecg_r1.claims.signs import NEED_CALIBRATION, NEEDED, USUAL_LEADS, sign
 from ecg_r1.ecg import LEADS
+
+ST_SIZE_MV = TOLERANCE["st_mv"][0]  # how far a stated size may lie from every measured level
 
 
 def judge_finding(claim: Claim, facts: Facts) -> Judgement:
@@ -69,8 +71,7 @@ def _denied(
 
 def _amount(claim: Claim, facts: Facts, leads: tuple[str, ...]) -> str | None:
     """Why the stated size of a finding is wrong, or None."""
-    value = middle(claim.value)
-    if value is None or claim.name not in ("st elevation", "st depression"):
+    if claim.value is None or claim.name not in ("st elevation", "st depression"):
         return None
     turn = -1 if claim.name == "st depression" else 1
     levels = [
@@ -79,7 +80,8 @@ def _amount(claim: Claim, facts: Facts, leads: tuple[str, ...]) -> str | None:
         for column in ("j_mv", "st_mv", "st80_mv")
         if column in facts.leads[lead]
     ]
-    if not levels or min(levels) - 0.05 <= abs(value) <= max(levels) + 0.05:
+    low, high = allowed(claim)
+    if not levels or (low <= max(levels) + ST_SIZE_MV and high >= min(levels) - ST_SIZE_MV):
         return None
     return f"measured {min(levels):.2f} to {max(levels):.2f} mV"
 

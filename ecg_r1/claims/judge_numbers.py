@@ -1,8 +1,8 @@
 """Is a number of a text the one that was measured, and does it deserve its word?"""
 
-from ecg_r1.claims.bands import away, middle, tolerance, word_against
+from ecg_r1.claims.bands import away, middle, says_nothing, tolerance, word_against
 from ecg_r1.claims.facts import Facts
-from ecg_r1.claims.judgement import NOT_MEASURED, UNCALIBRATED, Judgement, Verdict
+from ecg_r1.claims.judgement import NOT_MEASURED, SAYS_NOTHING, UNCALIBRATED, Judgement, Verdict
 from ecg_r1.claims.schema import QUANTITIES, Claim
 
 _WAVE_OF = {"p": "P", "pr": "P", "qrs": "QRS", "qt": "QRS", "qtc": "QRS", "t": "T", "st": "QRS",
@@ -17,7 +17,8 @@ def judge_number(claim: Claim, facts: Facts) -> Judgement:
     if kind == "voltage" and not facts.calibrated:
         return Judgement("not_checkable", UNCALIBRATED)
     measured = _measured(claim, facts)
-    quarrel = word_against(claim, middle(claim.value), facts.person)
+    is_empty = says_nothing(claim)
+    quarrel = None if is_empty else word_against(claim, middle(claim.value), facts.person)
     if quarrel and claim.polarity == "present":
         return Judgement("contradicted", f"the text's own number speaks against it: {quarrel}")
     if not measured:
@@ -31,11 +32,16 @@ def judge_number(claim: Claim, facts: Facts) -> Judgement:
     told = f"measured {told}" + (f" in {lead}" if lead else "")
     wrong = claim.value is not None and abs(away(claim, value, unit)) > tolerance(claim, value)
     against = word_against(claim, value, facts.person)
-    is_true = not wrong and not against
-    if claim.polarity == "absent":
-        is_true = not is_true
+    if claim.polarity != "absent":
+        is_true = not wrong and not against
+    elif claim.qualifier is None:
+        is_true = wrong
+    else:  # "420 ms, not prolonged": it is the word that is denied
+        is_true = not wrong and against is not None
+    if is_true and is_empty and claim.qualifier is None:
+        return Judgement("not_checkable", SAYS_NOTHING, value, leads, where)
     verdict: Verdict = "supported" if is_true else "contradicted"
-    return Judgement(verdict, against or told, value, leads, where)
+    return Judgement(verdict, told if is_true else against or told, value, leads, where)
 
 
 def _measured(claim: Claim, facts: Facts) -> list[tuple[str, float]]:

@@ -6,6 +6,7 @@ from typing import Literal
 Verdict = Literal["supported", "contradicted", "unsupported", "not_checkable"]
 UNCALIBRATED = "the record is not calibrated: its voltages mean nothing"
 NOT_MEASURED = "it was not measured on this record"
+SAYS_NOTHING = "this holds of nearly every ECG: it says nothing about this one"
 OUT_OF_SCOPE = "no measurement of ours speaks for or against it"
 # Verdict -> mark, words and colours of text and ground (contrast above 7:1 on either ground).
 MARKS: dict[Verdict, tuple[str, str, str, str]] = {

@@ -109,27 +109,41 @@ def _infarctions(text: str) -> Iterator[Mention]:
 
 # "T waves are upright in V2-V6 and inverted in III": the second word has no wave of its own.
 _CONTINUED = Gated(
-    r"(?:\band|\bbut|\bor|,) (?P<word>inverted|negative|upright|positive|flat(?:tened)?|"
-    r"biphasic|"
-    r"elevated|depressed|elevations?|depressions?)(?= (?:in|of)\b)"
+    r"(?:\b(?:and|but|n?or|not?|neither|is|are|be|shows?|appears?|while|slightly|mildly|deeply|"
+    r"markedly|significant)|[,:]) "
+    r"(?P<word>inverted|negative|upright|positive|flat(?:tened)?|biphasic|peaked|tall|small|"
+    r"tented|notched|bifid|deep|slurred|elevated|depressed|elevations?|depressions?|"
+    r"inversions?|deviations?)\b"
 )
-_WAVE = re.compile(r"\b(p|t|st)(?=[- ](?:waves?|segments?|elev|depr|inver|is\b|are\b))")
+# The wave that was spoken of, and nothing else since.
+_WAVE = re.compile(
+    r"\b([pqrst]|st)(?=[- :](?:waves?|segments?|elev|depr|inver|is\b|are\b| no\b))"
+    r"(?![^.]*\b(?:(?<!each )(?<!every )qrs|axis|pr|qtc?|rate|rhythm|voltages?|"
+    r"j[- ]point|troponin|potassium|complex(?:es)?|deflections?)\b)"
+)
 _CONTINUES = {
     ("p", "inv"): "inverted p waves", ("p", "neg"): "inverted p waves",
     ("p", "upr"): "upright p waves", ("p", "pos"): "upright p waves",
     ("t", "inv"): "t wave inversion", ("t", "neg"): "t wave inversion",
     ("t", "upr"): "normal t waves", ("t", "pos"): "normal t waves",
     ("t", "fla"): "flat t waves", ("t", "bip"): "biphasic t waves",
+    ("t", "pea"): "tall t waves", ("t", "tal"): "tall t waves", ("t", "ten"): "tall t waves",
+    ("p", "pea"): "tall p waves", ("p", "tal"): "tall p waves",
+    ("q", "dee"): "q waves", ("q", "sma"): "small q waves",
+    ("r", "tal"): "tall r waves", ("r", "sma"): "small r waves",
+    ("r", "not"): "notched qrs", ("s", "dee"): "deep s waves", ("s", "slu"): "broad s waves",
+    ("p", "not"): "notched p waves", ("p", "bif"): "notched p waves",
     ("st", "ele"): "st elevation", ("st", "dep"): "st depression",
+    ("st", "dev"): "st elevation+st depression",
 }  # fmt: skip
 
 
 def _continued(text: str) -> Iterator[Mention]:
     for match in _CONTINUED.finditer(text):
         waves = _WAVE.findall(text, max(0, match.start() - 160), match.start())
-        name = _CONTINUES.get((waves[-1], match["word"][:3])) if waves else None
-        if name:
-            yield Mention(*match.span("word"), (name,), is_quantity=False)
+        names = _CONTINUES.get((waves[-1], match["word"][:3])) if waves else None
+        if names:
+            yield Mention(*match.span("word"), tuple(names.split("+")), is_quantity=False)
 
 
 def mentions(text: str) -> list[Mention]:

@@ -21,20 +21,21 @@ _UNIT = (
     r"kg\b|years?\b|y/?o\b|cm\b|mmol)"
 )
 _RE = re.compile(
-    rf"(?P<low>{_LOW})(?:(?:-| +- +|\s*(?:to|and|"
-    rf"\.\.)\s*)(?P<high>{_HIGH}))?"
+    rf"(?P<low>{_LOW})(?:(?:-| +- +|\s*(?:to|and|\.\.)\s*|"
+    rf"\s*(?:°|degrees|bpm|ms|mv|mm|s)\s*(?:to|-)\s*)(?P<high>{_HIGH}))?"
     rf"(?![\d:]|(?:st|nd|rd|th)\b)(?:\s*-?\s*{_UNIT})?(?P<more>\s*(?:or|and) (?:more|above|"
     r"longer|less|below|higher|over|greater|wider|beyond))?"
 )
 _COMPARE = re.compile(
     r"(?P<lt><=?|\u2264|less than|below|under|at most|up to|no more than|shorter than|"
-    r"not exceeding)\s*\Z|"
-    r"(?P<gt>>=?|\u2265|more than|greater than|above|over|at least|exceed(?:s|ing)|"
+    r"not exceed(?:ing)?|not (?:above|over|(?:more|greater|longer) than))\s*\Z|"
+    r"(?P<gt>not (?:below|under|less than)|>=?|\u2265|more than|greater than|above|over|"
+    r"at least|exceed(?:s|ing)|"
     r"longer than|in excess of|beyond)\s*\Z"
 )
 _COMPARING = (
     "<", "=", "\u2264", ">", "\u2265", "than", "below", "under", "at most", "up to",
-    "exceeding", "above", "over", "at least", "exceeds", "in excess of", "beyond",
+    "exceed", "exceeding", "above", "over", "at least", "exceeds", "in excess of", "beyond",
 )  # fmt: skip
 # "Has increased by 35 bpm" is a change, no measurement.
 _CHANGE = Gated(
@@ -45,7 +46,11 @@ _CHANGE = Gated(
 _LIMIT = Gated(
     r"(?:normal(?:ly)?|reference|ref\.?|limits?|thresholds?|criteri(?:on|a)|cut-?offs?|range|"
     r"upper|lower|expected|should be|must be|defined as|required|requires?|needs?|"
-    r"considered|if|unless|until|when|than)\b[^.;]{0,28}\Z"
+    r"considered|if|unless|until|when)\b[^.;]{0,28}\Z"
+)
+# "1500 / 20 = 75 bpm" states what stands behind the sign.
+_SUM = re.compile(
+    r"(?:\d[\d.]* ?(?:[/x+\u00f7\u00d7]|divided by) ?){1,4}\d[\d.]*[a-z ]{0,24}[=\u2248]"
 )
 _LIMIT_AFTER = re.compile(
     r"\s*(?:is|are|being)?\s*(?:the )?(?:limit|threshold|cut-?off|normal range|criterion|"
@@ -123,6 +128,7 @@ def numbers(text: str) -> list[Number]:
         [(210.0, 'ms', False), (120.0, 'ms', True)]
     """
     brackets = _parentheses(text) if "(" in text or "[" in text else []
+    sums = [match.span() for match in _SUM.finditer(text)] if "=" in text else []
     found: list[Number] = []
     for match in _RE.finditer(text):
         start, end = match.span("low")[0], match.end()
@@ -137,7 +143,9 @@ def numbers(text: str) -> list[Number]:
         comparator = "range" if high is not None else "="
         if compared and high is None:
             comparator = "<" if compared.lastgroup == "lt" else ">"
-        is_limit = _is_limit(text, match, before, brackets, found, comparator)
+        is_limit = _is_limit(text, match, before, brackets, found, comparator) or any(
+            first <= start < last for first, last in sums
+        )
         found.append(
             Number(start, max(end, match.end("low")), low, high, unit, comparator, is_limit)
         )

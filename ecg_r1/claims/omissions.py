@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ecg_r1.claims.bands import says_nothing
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge_diagnoses import ANY_OF, IMPLIED_BY
 from ecg_r1.claims.schema import Claim
@@ -144,14 +145,14 @@ def omissions(claims: Sequence[Claim], facts: Facts) -> tuple[tuple[Omission, ..
     """What a text passes over, and how many findings it should have spoken of.
 
     Those count that support a diagnosis of the protocol or are urgent. A text speaks of a
-    finding by any word on it, or by naming a diagnosis that rests on it; that it is right is
-    another matter.
+    finding by any word on it but a truism, or by naming a diagnosis that rests on it; that it
+    is right is another matter.
 
     Args:
         claims: All claims of the text.
         facts: The record.
     """
-    spoken = {claim.name for claim in claims}
+    spoken = {claim.name for claim in claims if not says_nothing(claim)}
     wanted = _wanted(facts)
     urgent = _urgent(facts)
     # Findings that go by the same words, such as a rate above 100 and above 120, are one.

@@ -19,6 +19,7 @@ from ecg_r1.claims.quantities import (
     further_amounts,
     quantity_claims,
     rate_claims,
+    with_numbers,
 )
 from ecg_r1.claims.schema import QUALITY_FINDINGS, Claim, Polarity, kind_of
 from ecg_r1.claims.tables import without_tables
@@ -123,6 +124,7 @@ def _sentence(text: str, raw: str) -> list[Claim]:
 
 def _claims(frame: Frame) -> list[Claim]:
     found: list[tuple[int, Claim]] = []
+    with_numbers(frame)
     for index, one in enumerate(frame.named):
         if one.is_quantity:
             found += [(one.start, claim) for claim in quantity_claims(frame, index)]
@@ -150,7 +152,9 @@ def _named(frame: Frame, index: int) -> list[Claim]:
     said, found = frame.polarity_of(one), []
     for name in _conducted(frame, one):
         fields: dict[str, object] = {}
-        if kind_of(name) in ("finding", "quality") or name.endswith("p waves"):
+        if name == "lead reversal":  # "limb lead reversal"
+            fields["leads"] = frame.leads_behind(index)
+        elif kind_of(name) in ("finding", "quality") or name.endswith("p waves"):
             fields["leads"] = frame.leads_of(index)
         elif name in _PLACED:
             fields["leads"] = frame.leads_close_to(index)

@@ -36,7 +36,8 @@ _TERRITORY = Gated(
 )
 _AFTER = re.compile(r"[ -](?:leads?|wall|region|territor\w+|derivations?)\b")
 _ALL = Gated(
-    r"\b(?:(?:in |across |throughout )?(?:all|any|every)(?: of the)?(?: (?:twelve|12))? leads?"
+    r"\b(?<!almost )(?<!nearly )(?:(?:in |across |throughout )?(?:all|any|"
+    r"every)(?: of the)?(?: (?:twelve|12))? leads?"
     r"|throughout)\b|\bin any lead\b"
 )
 _NAME = r"(?:avr|avl|avf|v[1-6]|iii|ii|i)"
@@ -102,18 +103,31 @@ def _is_lead_one(raw: str, start: int, end: int) -> bool:
     return before and _NEXT_LEAD.match(raw, end) is not None
 
 
+def _spells_out(territory: Place, leads: Place, raw: str) -> bool:
+    """Whether leads say which of a territory's are meant: "the lateral leads V5 and V6"."""
+    gap = raw[territory.end : leads.start].strip(" (")
+    return not gap and set(leads.leads) < set(territory.leads)
+
+
 def _merged(found: list[Place], raw: str) -> list[Place]:
     """Neighbours in a list become one place."""
     merged: list[Place] = []
     for one in found:
         joins = merged and not one.before and not merged[-1].before
-        if joins and _JOIN.match(raw[merged[-1].end : one.start].lower()):
+        if joins and _spells_out(merged[-1], one, raw):
+            merged[-1] = Place(merged[-1].start, one.end, one.leads)
+        elif joins and _JOIN.match(raw[merged[-1].end : one.start].lower()):
             last = merged.pop()
             names = set(last.leads) | set(one.leads)
             merged.append(Place(last.start, one.end, tuple(x for x in LEADS if x in names)))
         else:
             merged.append(one)
     return merged
+
+
+_ADVERBS = re.compile(
+    r"\b(infero-?lateral|antero-?lateral|antero-?septal|inferior|anterior|lateral|septal)ly\b"
+)
 
 
 def places(raw: str, text: str) -> list[Place]:
@@ -131,6 +145,8 @@ def places(raw: str, text: str) -> list[Place]:
     found = _singles(raw)
     for match in _ALL.finditer(text):
         found.append(Place(*match.span(), LEADS))
+    for match in _ADVERBS.finditer(text):
+        found.append(Place(*match.span(), TERRITORY[match[1].replace("-", "")]))
     for match in _TERRITORY.finditer(text):
         names = {
             lead

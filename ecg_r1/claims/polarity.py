@@ -17,7 +17,8 @@ _HEDGE_BEFORE = Gated(
         (
             r"possibl[ey]|possibility|probabl[ey]|likely|perhaps|presumed|presumably|"
             r"apparent(?:ly)?",
-            r"equivocal|potential(?:ly)?|conceivabl[ey]|either|favou?rs?|looks? like|uncertain",
+            r"in all likelihood|equivocal|potential(?:ly)?|conceivabl[ey]|either|favou?rs?|"
+            r"looks? like|uncertain",
             r"(?:appears?|seems?|thought|believed) to be|doubtful",
             r"(?:is |are |would be |strongly |highly )?suggest(?:s|ive|ing|ed(?! by))?(?: of)?",
             r"may(?:be)?(?: be| represent| reflect| indicate)?|might(?: be| represent| have)?",
@@ -70,32 +71,42 @@ _DENYING_LATE = (
     r"cannot be (?:seen|identified|found)"
 )
 _DENY_AFTER = re.compile(
-    r"^[\s,:=(|-]*(?:(?:is|are|was|were|criteria|criterion|voltage|pattern|changes?|signs?|"
+    r"^[\s,:=(|-]*(?:(?:is|are|was|were|(?:can|could|may) be|(?:has|have) been|criteria|"
+    r"criterion|voltage|pattern|changes?|signs?|"
     r"for \w+|in [^,;:]{1,40}|of any \w+|by voltage|\(\w+\)) ?){0,4}[\s,:=(|-]*(?:"
     rf"{_DENYING_LATE}|"
     r"not (?:present|seen|met|evident|identified|observed|found|visible|fulfilled|demonstrated|"
     r"noted|detected|suggested|supported|satisfied|reached|appreciated|discernible|apparent)|"
-    r"no longer (?:present|seen|evident|visible)|none\b|no\b(?=\s*(?:[,.;|)]|\Z))|"
+    r"no longer (?:present|seen|evident|visible)|none\b|"
+    r"no\b(?: (?:signs?|evidence|features?|criteria|changes?|abnormalit\w+)\b)?"
+    r"(?: (?:seen|present|found|detected|noted|identified|evident|met))?(?=\s*(?:[,.;|)]|\Z))|"
     r"not\b(?= *[,.)|]|$))"
 )
 _VERB = r"(?:is|are|shows?|remains?|measures?|appears?)"
 _BREAK = re.compile(
     r"\b(?:but|however|although|though|while|whereas|yet|except|apart from|otherwise|"
     r"instead(?! of)|rather(?! than)|there (?:is|are)|consistent with|compatible with|"
-    r"in keeping with|which|"
+    r"in keeping with|explanation (?:for|of)|explained by|which|"
     r"that (?:is|are)|because|hence|thus|therefore|given|in view of|so (?=\w+ (?:is|are)\b))\b|"
     rf", (?:an? |this |the )|(?:,| and) (?=(?:the |a |an )?[\w' -]{{1,30}}? {_VERB} )|"
     r" and the |[:|]|"
-    r",? with (?!no\b)(?=\w)|, (?:at|rate|pr|qrs|qtc?|axis|heart)\b"
+    r", (?=(?:ir)?regular|narrow|wide|broad|normal)|,? with (?!no\b)(?=\w)|, (?:at|rate|pr|qrs|"
+    r"qtc?|axis|heart)\b"
 )
 _AFFIRM = Gated(
     r"\b(?:consistent|compatible|in keeping|diagnostic|indicates?|confirms?|shows?|"
     r"demonstrates?|is present|are present|replaced by)\b"
 )
+_AGREES = ("consistent", "compatible", "in keeping")
+_NOT = re.compile(r"\b(?:not|nor|neither) (?:\w+ly )?\Z")
+# "Flutter with 2:1 conduction is conceivable" doubts both.
+_WITH_IS = re.compile(r" with (?:\w+[ :-]){1,4}(?:is|are|remains?|cannot|could not) ")
+_DIRECTLY = re.compile(r"\s*(?:\w+ly )?")
 # What the absence of something may do for something else; "no finding supports it" denies.
-_ABSENCE = ("absen", "lack", "loss")
+_ABSENCE = ("absen", "lack", "loss", "without")
 _SUPPORT = re.compile(
-    r"\b(?:supports?|establish(?:es)?|means?|points? to|(?:is|are) typical)\b"
+    r"\b(?:supports?|establish(?:es)?|means?|points? to|represents?|reflects?|(?:is|"
+    r"are) typical)\b"
 )
 # The last of a list says it of all: "Q waves and ST elevation are absent".
 _LISTED = re.compile(
@@ -123,17 +134,21 @@ def polarity(text: str, start: int, end: int) -> Polarity:
     if not _has_cue(text):
         return "present"
     after = text[end : end + 70]
-    stop = next((one for one in _breaks(text) if one[0] >= end), None)
+    stop = next(
+        (one for one in _breaks(text) if one[0] >= end and not _WITH_IS.match(text, one[0])),
+        None,
+    )
     close = after[: stop[0] - end] if stop and stop[2] not in (":", "|") else after
     scope = _scope(text, max(0, start - _REACH), start)
     hedged = list(_HEDGE_BEFORE.finditer(text, scope))
-    late = hedged or _HEDGE_AFTER.search(text, close)
+    denied_late = _DENY_AFTER.match(after) is not None
+    late = hedged or (not denied_late and _HEDGE_AFTER.search(text, close))
     if late or _INSIDE.search(text, text[start:end]):
         last = hedged[-1].end() if hedged else 0
         if not (hedged and _DENY_BEFORE.search(text, scope[last:])):
             denied_first = hedged and _DENY_BEFORE.search(text, scope[: hedged[0].start()])
             return "absent" if denied_first else "possible"
-    if _DENY_AFTER.match(after):
+    if denied_late:
         return "absent"
     listed = _LISTED.match(after)
     if listed and not _CLAUSE.search(re.split("[,:]", text[:start])[-1] + text[start:end]):
@@ -148,8 +163,9 @@ def polarity(text: str, start: int, end: int) -> Polarity:
 def _is_affirmed(text: str, scope: str, denial: re.Match[str]) -> bool:
     """Whether what follows a denial is affirmed all the same."""
     later = scope[denial.end() :]
-    if _AFFIRM.search(text, later):
-        return True
+    affirms = _AFFIRM.search(text, later)
+    if affirms:  # but "does not show", "not consistent with"
+        return _DIRECTLY.fullmatch(later, 0, affirms.start()) is None
     return denial[0].startswith(_ABSENCE) and _SUPPORT.search(later) is not None
 
 
@@ -180,6 +196,7 @@ def _scope(text: str, first: int, start: int) -> str:
             break
         joins = words.startswith((",", " and")) and _DENY_BEFORE.search(text, words)
         hedged = "with" in words and _HEDGED_JOIN.search(text[first:begin])
-        if not joins and not hedged:
+        denied = words.startswith(_AGREES) and _NOT.search(text[first:begin])
+        if not joins and not hedged and not denied:
             cut = max(first, end)
     return text[cut:start]

@@ -15,14 +15,15 @@ _WORDS = {
     r"slightly (?:prolonged|long|wide)\w*",
     "normal": r"(?<!ab)(?<!not )(?:within (?:the )?(?:normal )?(?:limits|range)(?: of normal)?|"
     r"wnl|nl\b|normal(?!:? ?[<>\u2264\u2265]|:? ?\d+ ?(?:-|to) ?\d|: \d)"
-    r"(?! (?:is|range|values?|limits?))|unremarkable|preserved|controlled|physiologic\w*)",
+    r"(?! (?:is|range|values?|limits?))|unremarkable|preserved|controlled|intermediate|"
+    r"physiologic\w*)",
     "prolonged": r"prolong(?:ed|ation)|lengthened|long(?!er than)|increased(?! voltage)|"
     r"delayed",
-    "short": r"short(?:ened)?(?!er than)",
+    "short": r"short(?:ened|ening)?(?!er than)",
     "narrow": r"narrow",
-    "wide": r"wid(?:e|ened|ening)|broad(?:ened)?",
-    "slow": r"slow|brady\w*|below 60",
-    "fast": r"fast|rapid|tachy\w*|elevated|uncontrolled|accelerated",
+    "wide": r"wid(?:e|ened|ening)|broad(?:ened|ening)?",
+    "slow": r"slow(?!er)|brady\w*|below 60",
+    "fast": r"fast(?!er)|rapid|tachy\w*|elevated|uncontrolled|accelerated",
     "extreme": r"extreme|north-?west|superior|indeterminate",
     "left": r"left(?:ward)?(?! (?:bundle|ant|post|atri|vent|prec))",
     "right": r"right(?:ward)?(?! (?:bundle|atri|vent|prec))",
@@ -32,10 +33,10 @@ _WORDS = {
 ALLOWED: dict[str, tuple[str, ...]] = {
     "hr_bpm": ("normal", "slow", "fast"),
     "atrial_bpm": ("normal", "slow", "fast"),
-    "pr_ms": ("normal", "borderline", "prolonged", "short"),
+    "pr_ms": ("normal", "borderline", "severely prolonged", "prolonged", "short"),
     "p_ms": ("normal", "prolonged", "short", "wide"),
-    "qrs_ms": ("normal", "borderline", "prolonged", "narrow", "wide"),
-    "qt_ms": ("normal", "prolonged", "short", "borderline"),
+    "qrs_ms": ("normal", "borderline", "severely prolonged", "prolonged", "narrow", "wide"),
+    "qt_ms": ("normal", "severely prolonged", "prolonged", "short", "borderline"),
     "qtc_ms": ("normal", "borderline", "severely prolonged", "prolonged", "short"),
     "axis_deg": ("normal", "extreme", "left", "right", "borderline"),
     "p_axis_deg": ("normal", "left", "right"),
@@ -45,9 +46,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "qrs_mv": ("normal", "high", "low"),
 }
 _LIST = re.compile(r"\s*(?:,|and|or|/|&|, and|,? as well as)\s*(?:the )?")
+# "QRS (88 ms) and QTc (415 ms) are normal": the word behind a list is said of all of it.
+_LISTED = re.compile(
+    r"(?:[\s(),/&\d.]|\b(?:and|the|of|at|m?s|bpm|interval|duration|heart rate|axis|p[rq]|qrs|"
+    r"qtc?|"
+    r"degrees)\b|°){4,80}?\b(?:are|both|all)(?: all| both| also)? (?P<said>[^,;.]{1,40})"
+)
 # Where what follows a quantity speaks of something else.
 _AFTER_WORD = re.compile(r"\b(?:but|while|whereas|with|without|no|and (?=\w+ (?:axis|rate)))\b")
 _AFTER_NUMBER = re.compile(r";|\b(?:but|while|whereas|there (?:is|are)|no|without)\b|, the\b")
+_NOUN_OF = re.compile(r"\b(prolongation|widening|broadening|shortening) of (?:the )?\Z")
+_NEITHER = re.compile(r"\b(?:neither|not) ([\w-]+) n?or ([\w-]+)")
 _LEAD_IN = re.compile(r"[,;:|.(]|\band\b|\bwith\b|\bis\b|\bof\b")
 
 
@@ -80,6 +89,10 @@ def qualifier(
     """The word on the quantity of a mention, and whether it is denied."""
     one, allowed = frame.named[index], ALLOWED.get(name, ())
     words = frame.text[one.start : one.end]
+    noun = _NOUN_OF.search(frame.plain[frame.previous_end(index) : one.start])
+    of_noun = first_word(noun[1], allowed) if noun else None
+    if of_noun:
+        return of_noun[0], False
     if name == "hr_bpm" and re.search(r"brady|tachy|rvr", words):
         return ("slow" if "brady" in words else "fast"), False
     lead_in = _LEAD_IN.split(frame.plain[frame.previous_end(index) : one.start][-28:])[-1]
@@ -90,7 +103,19 @@ def qualifier(
     late = _late_word(frame, index, allowed, number)
     if late:
         return late
-    return (None if number else _shared(frame, index, allowed)), False
+    if number:
+        listed = _LISTED.match(frame.text, number.end)
+        word = first_word(frame.text, allowed, listed["said"]) if listed else None
+        return (word[0] if word else None), False
+    return _shared(frame, index, allowed), False
+
+
+def denied_words(frame: Frame, index: int, name: str) -> tuple[str, ...]:
+    """Both words of "neither short nor prolonged" behind a quantity; empty without them."""
+    after = frame.plain[frame.named[index].end : frame.next_start(index)][:70]
+    match = _NEITHER.search(after)
+    found = [first_word(one, ALLOWED.get(name, ())) for one in match.groups()] if match else []
+    return tuple(one[0] for one in found if one) if None not in found else ()
 
 
 def _late_word(

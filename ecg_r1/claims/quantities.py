@@ -3,21 +3,26 @@
 import re
 from dataclasses import replace
 
-from ecg_r1.claims.frame import Frame
+from ecg_r1.claims.frame import Frame, blanked
 from ecg_r1.claims.ignored import is_gone
 from ecg_r1.claims.lexicon import Mention
 from ecg_r1.claims.numbers import Number
-from ecg_r1.claims.qualifiers import ALLOWED, qualifier
+from ecg_r1.claims.qualifiers import ALLOWED, denied_words, qualifier
 from ecg_r1.claims.schema import QUANTITIES, Claim, Comparator, Polarity
 from ecg_r1.ecg import LEADS
 
 # Numbers outside are another quantity's, or a slip of the pen that no unit tells.
 _PLAUSIBLE: dict[str, tuple[float, float]] = {
-    "bpm": (10, 400), "ms": (20, 3000), "degrees": (-180, 360), "mV": (-20, 20),
+    "bpm": (10, 400), "ms": (20, 10_000), "degrees": (-180, 360), "mV": (-20, 20),
 }  # fmt: skip
 _SIGNED = ("st_mv", "t_mv", "p_mv")  # depths of Q and S are told as positive amounts
 _WITHOUT_UNIT = ("bpm", "ms", "degrees")
 _QT_LABELS = {"prolonged": "prolonged qt interval", "short": "short qt interval"}
+_IS_NOT = re.compile(r"\bnot (?:at |about |between )?\Z")
+_TO_ITS_NUMBER = re.compile(
+    r"[\s(:,=~]*(?:(?:at|of|to|is|measur\w+|about|approximately|around|interval|value|"
+    r"a)\b[\s(:=~]*)*"
+)
 _SERIES = {
     "p-r-t axes": ("p_axis_deg", "axis_deg", "t_axis_deg"),
     "qt/qtc": ("qt_ms", "qtc_ms"),
@@ -31,7 +36,7 @@ _RHYTHM_AT = re.compile(
     r"\b(?:rhythm|fibrillation|flutter|(?:tachy|brady)cardia|beats?) at (?:about )?\Z"
 )
 _OF_ATRIA = re.compile(
-    r"\b(?:p[- ]waves?|flutter[- ]waves?|f[- ]waves?|atrial (?:rate|activity|waves?))\b"
+    r"\b(?:p[- ]waves?|flutter[- ]waves?|f[- ]waves?|atria|atrial (?:rate|activity|waves?))\b"
     r"(?![^.]*\b(?:qrs|ventric\w*|each|every|before|conduct\w*))[^,;:]{0,32}\Z|"
     r"\b(?:flutter[- ]waves?|saw-?tooth\w*)(?![^.]*\b(?:qrs|ventric|conduct))[^;:]{0,48}\Z"
 )
@@ -43,6 +48,32 @@ def value_of(number: Number) -> dict[str, object]:
     if number.high is not None:
         return {"value": tuple(sorted((number.low, number.high))), "comparator": "range"}
     return {"value": number.low, "comparator": comparator}
+
+
+def with_numbers(frame: Frame) -> None:
+    """Make quantities of labels that are a word on the number behind them.
+
+    "QTc is prolonged at 502 ms" and "right axis, 130 degrees", not "right axis deviation, 130".
+    """
+    for index, one in enumerate(frame.named):
+        name = _quantity_of(one.names[0], frame.text[one.start : one.end])
+        stop = frame.next_start(index)
+        number = next((n for n in frame.numbers if one.end <= n.start < stop), None)
+        if name is None or number is None or number.is_limit:
+            continue
+        fits = number.unit == QUANTITIES[name][1]
+        near = _TO_ITS_NUMBER.fullmatch(frame.text, one.end, number.start)
+        if fits and near and frame.polarity_of(one) != "absent":
+            frame.named[index] = Mention(one.start, one.end, (name,), is_quantity=True)
+            frame.plain = blanked(frame.named, frame.text)
+
+
+def _quantity_of(label: str, words: str) -> str | None:
+    """The quantity that the words of a label are said of; None of a label proper."""
+    if label in _QT_LABELS.values() and "qt" in words:
+        return "qtc_ms" if "qtc" in words or "corrected" in words else "qt_ms"
+    is_axis = label.endswith("axis deviation") and words.endswith("axis")
+    return "axis_deg" if is_axis else None
 
 
 def quantity_claims(frame: Frame, index: int) -> list[Claim]:
@@ -79,10 +110,9 @@ def _quantity(frame: Frame, index: int, name: str) -> list[Claim]:
     if number is None and (word is None or (kind == "voltage" and name not in ALLOWED)):
         return []
     if number is None:
-        said: Polarity = "absent" if denied else frame.polarity_of(one)
-        if name in ("qtc_ms", "qt_ms") and word in _QT_LABELS:
-            return [frame.claim(_QT_LABELS[word], one.start, one.end, said)]
-        return [frame.claim(name, one.start, one.end, said, qualifier=word)]
+        both = denied_words(frame, index, name)
+        said: Polarity = "absent" if denied or both else frame.polarity_of(one)
+        return [_in_words(frame, one, name, said, told) for told in both or (word,)]
     frame.used.add(place)
     fields: dict[str, object] = {"qualifier": word, **value_of(number)}
     if kind == "voltage":
@@ -90,9 +120,17 @@ def _quantity(frame: Frame, index: int, name: str) -> list[Claim]:
         if name not in _SIGNED and not isinstance(fields["value"], tuple):
             fields["value"] = abs(fields["value"])
     hedged = frame.polarity_of(one) == "possible"
+    denied = denied or _IS_NOT.search(frame.text, one.end, number.start) is not None
     said = "possible" if hedged else "absent" if denied else "present"
     start, end = min(one.start, number.start), max(one.end, number.end)
     return [frame.claim(name, start, end, said, **fields)]
+
+
+def _in_words(frame: Frame, one: Mention, name: str, said: Polarity, word: str | None) -> Claim:
+    """A claim without a number; of the QT interval its word is a diagnosis."""
+    if name in ("qtc_ms", "qt_ms") and word in _QT_LABELS:
+        return frame.claim(_QT_LABELS[word], one.start, one.end, said)
+    return frame.claim(name, one.start, one.end, said, qualifier=word)
 
 
 def _wave_before(frame: Frame, index: int, names: dict[str, str]) -> str:
@@ -116,7 +154,8 @@ def _duration_of_p(frame: Frame, index: int) -> list[Claim]:
 # Nothing but these words between a quantity and a number with a unit it cannot have.
 _BETWEEN = re.compile(
     r"[\s:=(|~]*(?:(?:interval|duration|width|is|was|of|measures?|about|approximately|around|"
-    r"in|wave|comes|to|fridericia|bazett|(?:av[rlf]|v[1-6]|i{1,3})|index|voltage|reaches|with|lasts|\w+ly)\b[\s:=()|~]*)*"
+    r"in|wave|comes|to|fridericia|bazett|(?:av[rlf]|v[1-6]|i{1,3})|index|voltage|reaches|with|"
+    r"lasts|\w+ly)\b[\s:=()|~]*)*"
 )
 _Q_DURATION_MS = 10  # a wave that lasts shorter cannot be seen: a time below is no time
 
@@ -166,9 +205,9 @@ def _number_for(frame: Frame, index: int, unit: str) -> int | None:
 
 
 def is_plausible(number: Number, unit: str) -> bool:
-    """Whether a number can be of a unit at all."""
+    """Whether a number, or an end of a range, can be of a unit at all."""
     low, high = _PLAUSIBLE[unit]
-    return low <= number.low <= high
+    return any(low <= one <= high for one in (number.low, number.high) if one is not None)
 
 
 def _all_normal(frame: Frame, index: int, names: tuple[str, ...]) -> list[Claim]:
@@ -233,7 +272,8 @@ def rate_claims(frame: Frame) -> list[Claim]:
         if number.unit in ("ms", "degrees") and _RHYTHM_AT.search(frame.text, 0, number.start):
             start, end = number.start, number.end
             found.append(frame.claim("hr_bpm", start, end, "present", wrong_unit=number.unit))
-        if number.unit != "bpm":
+        is_bare = number.unit == "" and _RHYTHM_AT.search(frame.text, 0, number.start)
+        if number.unit != "bpm" and not (is_bare and is_plausible(number, "bpm")):
             continue
         before = frame.text[max(0, number.start - 60) : number.start]
         name = "atrial_bpm" if _OF_ATRIA.search(before) else "hr_bpm"

@@ -24,24 +24,31 @@ QUANTITY_WORDS: tuple[tuple[str, str], ...] = (
     ("qt/qtc", r"qt ?/ ?qtc(?:[- ]?(?:[bf]\b|bazett?|fridericia))?(?:[- ]intervals?)?"),
     ("qtc_ms",
         r"qtc(?:[- ]?(?:f|b|fridericia|bazett)\b)?(?:[- ]intervals?)?|"
-        r"corrected qt(?:[- ]intervals?)?|qt ?\(?corrected\)?(?: interval)?|qt[ -]c\b"),
+        r"corrected qt(?:[- ]intervals?)?|qt ?\(?corrected\)?(?: interval)?|qt[ -]c\b|"
+        r"qt(?:[- ]interval)?,? corrected for (?:the )?(?:heart )?rate"),
     ("qt_ms", r"(?:uncorrected )?qt(?:[- ](?:intervals?|time))?(?![a-z])"),
     ("pr_ms",
         r"p-?[rq](?:[- ](?:intervals?|time|duration))(?![a-z])|\bp-?[rq]\b(?![- ](?:segment|"
         r"depr|level))"),
     ("p_ms", r"p(?:[- ]wave)?[- ](?:duration|width)"),
     ("qrs_ms",
-        r"qrs(?:[- ](?:duration|width|interval|complex(?:es)?|d\b))*(?![a-z])(?![- ](?:axis|"
+        r"qrs(?:d\b|(?:[- ](?:duration|width|interval|complex(?:es)?|"
+        r"d\b))*)(?![a-z])(?![- ](?:axis|"
         r"voltage|amplitude|notch|frag))|complexes(?= (?:are|is) (?:narrow|wide|broad))|"
-        r"(?:narrow|wide|broad)[- ](?:qrs[- ])?complex(?= tachycardia)"),
+        r"(?:narrow|wide|broad)[- ](?:qrs[- ])?complex(?=(?: \w+)? (?:tachy|brady|rhythm|"
+        r"escape))"),
     ("rr_ms", r"r-?r(?:[- ](?:intervals?|distance|cycle))?(?![a-z'])|cycle length"),
     ("sokolow_mv",
         r"sokolow(?:[- ]lyon)?(?:[- ](?:index|voltage|criteri\w+|sum))*|"
         r"s ?\(?(?:in )?v1\)? ?(?:\+|plus|and) ?r ?\(?(?:in )?v[56](?:(?: or |/)v?[56])?\)?|"
-        r"sv1 ?\+ ?rv[56]|(?:^|(?<=[, ]))(?:together|sum(?: of)?(?: both)?)(?= [<>=]? ?\d)"),
+        r"sv1 ?\+ ?rv[56]|rv[56] ?\+ ?sv1|r ?\(?(?:in )?v[56]\)? ?(?:\+|plus|"
+        r"and) ?s ?\(?(?:in )?v1\)?|(?:^|(?<=[, ]))(?:together|"
+        r"sum(?: of)?(?: both)?)(?= [<>=]? ?\d)"),
     ("cornell_mv",
         r"cornell(?:[- ](?:voltage|index|criteri\w+|product))*|r ?\(?(?:in )?avl\)? ?(?:\+|"
-        r"plus|and) ?s ?\(?(?:in )?v3\)?|ravl ?\+ ?sv3"),
+        r"plus|and) ?s ?\(?(?:in )?v3\)?|"
+        r"s ?\(?(?:in )?v3\)? ?(?:\+|plus|and) ?r ?\(?(?:in )?avl\)?|sv3 ?\+ ?ravl|"
+        r"ravl ?\+ ?sv3"),
     ("st_mv", r"st(?:[- ]segment)?[- ](?:level|deviation|amplitude)"),
     ("qrs_mv", r"qrs[- ](?:voltages?|amplitudes?)"),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Literal
 
-from ecg_r1.claims.bands import Person, middle, word_against
+from ecg_r1.claims.bands import Person, allowed, middle, word_against
 from ecg_r1.claims.schema import GROUPS, QUANTITIES, Claim
 from ecg_r1.claims.text import ANSWER
 from ecg_r1.labels import SINUS_RHYTHMS
@@ -135,17 +135,9 @@ def _numbers(claims: Sequence[Claim]) -> Iterator[Quarrel]:
 
 def _gap(one: Claim, other: Claim, unit: str) -> float:
     """How far what two claims allow lies apart."""
-    (low, high), (least, most) = _allowed(one), _allowed(other)
+    (low, high), (least, most) = allowed(one), allowed(other)
     gap = max(low - most, least - high, 0.0)
     return min(gap, 360 - gap) if unit == "degrees" else gap
-
-
-def _allowed(claim: Claim) -> tuple[float, float]:
-    if isinstance(claim.value, tuple):
-        return min(claim.value), max(claim.value)
-    value = float(claim.value or 0.0)
-    low = value if claim.comparator in ("=", ">", ">=") else float("-inf")
-    return low, value if claim.comparator in ("=", "<", "<=") else float("inf")
 
 
 def _told(claim: Claim) -> str:

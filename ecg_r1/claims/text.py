@@ -128,9 +128,17 @@ def sentences(text: str) -> list[Sentence]:
             continue
         while mark + 1 < len(marks) and marks[mark + 1][0] <= at[first]:
             mark += 1
-        body = plain[first:last]
-        found.append(Sentence(body, at[first:last], marks[mark][1]))
+        body, places = _single_spaced(plain[first:last], at[first:last])
+        found.append(Sentence(body, places, marks[mark][1]))
     return found
+
+
+def _single_spaced(body: str, at: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """A sentence with one space where stars, headings or tags left several."""
+    if "  " not in body:
+        return body, at
+    kept = [i for i, char in enumerate(body) if char != " " or body[i - 1] != " "]
+    return "".join([body[i] for i in kept]), [at[i] for i in kept]
 
 
 def _stretches(plain: str) -> Iterator[tuple[int, int]]:

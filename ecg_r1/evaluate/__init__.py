@@ -11,7 +11,6 @@ from importlib import import_module
 
 # Loaded on first use: the command line imports this package, and some of it brings torch.
 _HOME = {
-    "Case": "stage_one",
     "read_rows": "stage_one",
     "summarise": "stage_one",
     "jaccard": "statistics",

@@ -120,7 +120,7 @@ def _polarities(claims: Sequence[Claim]) -> dict[str, Claim]:
 def _values(claims: Sequence[Claim]) -> dict[tuple[str, tuple[str, ...]], float]:
     found: dict[tuple[str, tuple[str, ...]], float] = {}
     for claim in claims:
-        if claim.name in QUANTITIES and isinstance(claim.value, int | float):
+        if claim.name in QUANTITIES and claim.comparator == "=":
             found.setdefault((claim.name, claim.leads), float(claim.value))
     return found
 

@@ -123,7 +123,7 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
         prepare,
         usual_sources,
     )
-    from ecg_r1.evaluate.runner import run_reader  # noqa: PLC0415
+    from ecg_r1.evaluate.runner import jobs_of, run_reader  # noqa: PLC0415
     from ecg_r1.evaluate.suite import SUITES as CONDITIONS_OF  # noqa: PLC0415
 
     sources = options.data or usual_sources()
@@ -137,11 +137,17 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
     if len(truths) < len(listed):
         missing = len(listed) - len(truths)
         yield f"{missing} of them left out; {folder / LEFT_OUT} says why"
+    names = options.conditions or CONDITIONS_OF[options.suite]
+    readings = len(jobs_of(truths, reader, names, seed=options.seed))
+    yield (
+        f"{readings} readings, kept as they come: the bar tells the time left, and the same "
+        "command goes on with a run that was stopped"
+    )
     run_reader(
         reader,
         truths,
         folder,
-        conditions=options.conditions or CONDITIONS_OF[options.suite],
+        conditions=names,
         seed=options.seed,
         batch=options.batch,
     )

@@ -40,11 +40,16 @@ def jobs_of(
     """Every reading of a run, arms of one record beside each other.
 
     A condition is left out for arms that it does not name.
+
+    Raises:
+        ECGError: An unknown condition.
     """
     by_key = {one.record: one for one in truths}
     stand_in = shuffled(list(by_key), seed=seed)
     found = []
     for name in conditions:
+        if name not in CONDITIONS:
+            raise ECGError(f"{name!r} is no condition; choose from {', '.join(CONDITIONS)}")
         condition = CONDITIONS[name]
         if condition.other and len(truths) < 2:
             continue
@@ -88,13 +93,9 @@ def run_reader(
     Raises:
         ECGError: An unknown condition, or the folder holds another run.
     """
-    conditions = list(conditions)
-    for name in conditions:
-        if name not in CONDITIONS:
-            raise ECGError(f"{name!r} is no condition; choose from {', '.join(CONDITIONS)}")
+    jobs = jobs_of(truths, reader, conditions, seed=seed)
     settle_run(folder, provenance(reader=reader.about(), seed=seed, truths=truths))
     store = Readings(folder / READINGS)
-    jobs = jobs_of(truths, reader, conditions, seed=seed)
     waiting = [job for job in jobs if job.key not in store]
     with tqdm(total=len(jobs), initial=len(jobs) - len(waiting), unit="reading") as bar:
         for some in _batches(waiting, batch):

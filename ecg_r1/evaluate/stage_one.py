@@ -1,13 +1,14 @@
 """The table of stage one: grammar, stated numbers and labels of each arm, beside a constant."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ecg_r1.evaluate.conditions import ARMS
+from ecg_r1.claims.facts import Facts
 from ecg_r1.evaluate.files import Row, Run, Truth
 from ecg_r1.evaluate.stated import NUMBERS, diagnoses_of, repeated_numbers, stated_numbers
 from ecg_r1.evaluate.statistics import (
@@ -22,7 +23,6 @@ from ecg_r1.report import parse_report
 
 if TYPE_CHECKING:
     from ecg_r1.loading import LoadedModel
-    from ecg_r1.reading import Reading
 
 CONSTANT = ("sinus rhythm", "normal ecg")  # what an answer that never looks would say
 
@@ -145,76 +145,77 @@ def _repeated(pairs: list[tuple[Truth, Row]]) -> dict[str, Any]:
     return with_interval([p for p, _ in twice], [float(d) for _, d in twice])
 
 
-# --- without a run: for training, which has rows of a corpus ----------------------------------
+# --- the rows of a corpus -----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Case:
-    """One record with its truth and the readings of it."""
+def read_rows(rows: Sequence[Mapping[str, Any]], model: "LoadedModel") -> Run:
+    """Read every row of a corpus with all arms, as a run that lies in memory only.
 
-    numbers: dict[str, float]
-    labels: tuple[str, ...]
-    readings: "dict[str, Reading]"
-
-
-def read_rows(rows: Sequence[dict[str, Any]], model: "LoadedModel") -> list[Case]:
-    """Read every row of a corpus with all arms; shows a progress bar."""
-    from ecg_r1.corpus import NUMBERS as COLUMNS  # noqa: PLC0415
+    Shows a progress bar. Every row is its own patient: the records that a corpus holds out have
+    no copies.
+    """
     from ecg_r1.corpus import row_ecg  # noqa: PLC0415
     from ecg_r1.reading import interpret  # noqa: PLC0415  brings torch
 
-    cases = []
+    truths, readings = {}, {}
     for row in tqdm(rows, desc="reading"):
-        numbers = dict(zip(COLUMNS, row["numbers"], strict=True))
-        readings = interpret(ecg=row_ecg(row), model=model)
-        cases.append(Case(numbers, tuple(row["labels"]), readings))
-    return cases
+        truths[row["id"]] = truth_of_row(row)
+        for arm, told in interpret(ecg=row_ecg(row), model=model).items():
+            read = Row(row["id"], arm, "clean", told.text, told.n_tokens, told.seconds)
+            readings[read.key] = read
+    return Run({}, truths, readings)
 
 
-def summarise(cases: Sequence[Case]) -> dict[str, dict[str, Any]]:
-    """Per arm and for a constant answer: grammar, errors of stated numbers, label overlap.
+def truth_of_row(row: Mapping[str, Any]) -> Truth:
+    """What a row of a corpus says of its record."""
+    from ecg_r1.corpus import NUMBERS as COLUMNS  # noqa: PLC0415
+
+    numbers = dict(zip(COLUMNS, row["numbers"], strict=True))
+    facts = Facts(
+        numbers={name: numbers[name] for name in NUMBERS if np.isfinite(numbers[name])},
+        key=tuple(row["labels"]),
+        calibrated=row["calibrated"],
+    )
+    return Truth(
+        record=row["id"],
+        patient=row["id"],
+        task={"source": row["source"]},
+        labels=tuple(row["labels"]),
+        codes=(),
+        facts=json.loads(facts.to_json()),
+        reference=row["text"],
+        signal_hash=hashlib.sha256(row["signal"]).hexdigest()[:16],
+    )
+
+
+def summarise(run: Run) -> dict[str, dict[str, Any]]:
+    """The means of `stage_one`, flat, for each arm of a run and for a constant answer.
 
     Returns:
-        Arm to a flat dictionary. `<number>_mae` and `<number>_median` are over records where
-        the number is both measured and stated, `<number>_n` says how many those are, and
-        `<number>_r` is the correlation.
+        Arm, or "constant", to `label_jaccard` and, of each number, `<number>_mae`,
+        `<number>_median`, `<number>_r` and `<number>_n`; arms also have `records`,
+        `well_formed`, `tokens` and `seconds`. The constant answers the median of these very
+        records and `CONSTANT`.
     """
-    return {arm: _arm(cases, arm) for arm in ARMS} | {"constant": _constant(cases)}
+    found = {arm: stage_one(run, arm) for arm in run.arms}
+    told = {arm: _flat(one) for arm, one in found.items()}
+    if found:  # the same for every arm
+        told["constant"] = _constant(next(iter(found.values())))
+    return told
 
 
-def _flat(name: str, told: Sequence[float], true: Sequence[float]) -> dict[str, Any]:
-    found = error_summary(name, np.array(told, float), np.array(true, float), ["all"])
-    return {f"{name}_{key}": found[key] for key in ("mae", "median", "r", "n")}
+def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: one[name] for name in ("records", "tokens", "seconds")}
+    flat["well_formed"] = one["well_formed"]["value"]
+    flat["label_jaccard"] = one["labels"]["jaccard"]["value"]
+    for name, errors in one["numbers"].items():
+        flat |= {f"{name}_{key}": errors[key] for key in ("mae", "median", "r", "n")}
+    return flat
 
 
-def _arm(cases: Sequence[Case], arm: str) -> dict[str, Any]:
-    readings = [case.readings[arm] for case in cases]
-    overlap = [jaccard(r.diagnoses, c.labels) for r, c in zip(readings, cases, strict=True)]
-    result: dict[str, Any] = {
-        "records": len(cases),
-        "well_formed": round(float(np.mean([r.well_formed for r in readings])), 4),
-        "label_jaccard": round(float(np.mean(overlap)), 3),
-        "tokens": round(float(np.mean([r.n_tokens for r in readings])), 1),
-        "seconds": round(float(np.median([r.seconds for r in readings])), 2),
-    }
-    stated = [stated_numbers(r.text) for r in readings]
-    for name in NUMBERS:
-        pairs = [
-            (told[name], case.numbers[name])
-            for told, case in zip(stated, cases, strict=True)
-            if name in told and np.isfinite(case.numbers[name])
-        ]
-        result |= _flat(name, [a for a, _ in pairs], [b for _, b in pairs])
-    return result
-
-
-def _constant(cases: Sequence[Case]) -> dict[str, Any]:
-    """What an answer that never looks at the ECG reaches: the medians and the usual labels."""
-    overlap = [jaccard(CONSTANT, case.labels) for case in cases]
-    result: dict[str, Any] = {"label_jaccard": round(float(np.mean(overlap)), 3)}
-    for name in NUMBERS:
-        truth = np.array([case.numbers[name] for case in cases])
-        truth = truth[np.isfinite(truth)]
-        middle = np.median(truth) if len(truth) else np.nan
-        result |= _flat(name, np.full(len(truth), middle), truth)
-    return result
+def _constant(one: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {"label_jaccard": one["labels"]["constant_jaccard"]["value"]}
+    for name, errors in one["numbers"].items():
+        flat |= {f"{name}_{key}": errors["constant"][key] for key in ("mae", "median")}
+        flat |= {f"{name}_r": None, f"{name}_n": errors["n"] + errors["unstated"]}
+    return flat

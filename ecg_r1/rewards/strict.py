@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any
 
-from ecg_r1.claims.bands import away, middle, tolerance
+from ecg_r1.claims.bands import away, middle, says_nothing, tolerance
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge import judge
 from ecg_r1.claims.parse import parse_claims, stated
@@ -104,8 +104,9 @@ def strict_evidence_reward(
     tolerance that the audit allows. It earns all in its own step, a quarter in another one;
     said again in the reasoning or the summary it costs nothing. A claim beyond the evidence
     counts against precision, and one that the measurements or the evidence contradict lowers
-    the whole. One that the measurements bear out counts for nothing: otherwise any number of
-    truisms ("the rate is above 20 bpm") would dilute what is wrong.
+    the whole. One that the measurements bear out counts for nothing, nor does a truism ("the
+    rate is above 20 bpm", see `bands.says_nothing`): otherwise any number of them would dilute
+    what is wrong.
 
     Args:
         completions: Strings or TRL message lists.
@@ -165,7 +166,7 @@ def _beside(
             continue
         told.add(claim)
         verdict = None if facts is None else judge(claim, facts).verdict
-        if verdict == "supported":
+        if verdict == "supported" or (verdict != "contradicted" and says_nothing(claim)):
             true += 1
         elif verdict == "contradicted" or _is_opposed(claim, expected):
             wrong += 1
