@@ -3,6 +3,7 @@
 `python app.py` serves it on this machine alone; `python app.py --help` lists the options.
 """
 
+import ctypes
 import signal
 import sys
 from contextlib import suppress
@@ -20,6 +21,8 @@ from ecg_r1.studio.build import build_demo, read_examples
 from ecg_r1.studio.options import Settings, read_settings
 from ecg_r1.studio.recorded import record_examples, recorded
 from ecg_r1.studio.tempfiles import private_folder
+
+M_ARENA_MAX = -8  # as glibc's malloc.h numbers it
 
 
 def serve(settings: Settings, **more: Any) -> Any:
@@ -70,6 +73,16 @@ def record() -> None:
         sys.stdout.write(f"{line}\n")
 
 
+def share_arenas() -> None:
+    """Let all threads take memory from two arenas, where the C library is glibc.
+
+    It gives each thread arenas of its own and keeps in each what readings once needed. As
+    MALLOC_ARENA_MAX=2 would, for which it is too late once Python runs.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # another C library, macOS, Windows
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
 def main() -> int:
     """Serve until interrupted; 2 with one line on stderr when something is wrong."""
     try:
@@ -79,6 +92,7 @@ def main() -> int:
         else:
             # A container is stopped with this signal; its files are to go as after Ctrl-C.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            share_arenas()
             with private_folder():
                 serve(settings)
     except (ECGError, ImportError, OSError) as error:  # OSError: a port or host that is taken

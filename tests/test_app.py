@@ -7,6 +7,7 @@ import shutil
 import time
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -291,6 +292,15 @@ def test_mcp_without_its_package_and_a_taken_port_end_the_program_with_a_line(
     assert capsys.readouterr().err == "app.py: Cannot find empty port in range: 7860-7860.\n"
 
 
+def test_threads_share_two_arenas_where_the_c_library_has_them(monkeypatch):
+    told = []
+    glibc = SimpleNamespace(mallopt=lambda *setting: told.append(setting))
+    for library in (glibc, SimpleNamespace()):
+        monkeypatch.setattr(app.ctypes, "CDLL", lambda _, library=library: library)
+        app.share_arenas()
+    assert told == [(-8, 2)]  # M_ARENA_MAX of glibc's malloc.h
+
+
 def test_an_address_is_refused_and_an_uploads_own_address_is_read(client, served, folder):
     with pytest.raises(Exception, match="upload the file itself"):
         client.predict(
@@ -400,6 +410,32 @@ def test_each_example_is_read_with_its_label_behind_reveal(visit, script):
         label.wait_for()
     assert len(script.asked) == opened + len(EXAMPLES)  # none is read twice
     assert page.complaints == []
+
+
+def test_an_example_chosen_by_keyboard_is_read_once(visit, script):
+    page = visit()
+    opened, second = len(script.asked), list(EXAMPLES)[1]
+    page.get_by_label("Example ECG").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator(".case h2").filter(has_text=second).wait_for()
+    wait_for_readings(page)
+    page.get_by_role("button", name="Reveal the source's label").click()
+    page.get_by_label("Example ECG").focus()  # passed by on the way elsewhere
+    page.keyboard.press("Tab")
+    press(page, "Read again")  # behind whatever that may have asked for
+    wait_for_asked(page, script, opened + 2)
+    wait_for_readings(page)
+    assert len(script.asked) == opened + 2
+    assert script.asked[-1][0].source == EXAMPLES[second]["file"]
+
+
+def wait_for_asked(page, script, n):
+    """Wait until so many readings have begun."""
+    waited = 0.0
+    while len(script.asked) < n and waited < PATIENCE_MS / 1000:
+        page.wait_for_timeout(100)
+        waited += 0.1
 
 
 def test_each_format_is_opened_read_and_gone_from_the_disk(visit, script, tmp_path, folder):
@@ -589,6 +625,7 @@ def test_a_link_brings_the_example_and_its_settings_back(visit, script):
     link = page.locator("#share-link :is(input, textarea)")
     page.wait_for_function("e => e.value.startsWith('http')", arg=link.element_handle())
     assert link.input_value().endswith("?example=A0003&hide=image&leads_off=V2")
+    assert len(script.asked) == 1  # though the list was changed to stand at it
 
 
 def test_a_dialled_heart_is_read(visit, script):
@@ -697,6 +734,25 @@ def test_the_last_of_two_examples_chosen_at_once_is_read(visit, script):
     script.slow = False
     choose(page, second)
     assert script.asked[-1][0].source == EXAMPLES[second]["file"]
+
+
+def test_of_two_examples_chosen_behind_another_visitor_the_last_alone_is_read(visit, script):
+    reading, waiting = visit(), visit()
+    script.slow = True
+    press(reading, "Read again")
+    reading.locator(".status.busy").first.wait_for()
+    script.slow = False
+    opened, (first, second) = len(script.asked), list(EXAMPLES)[1:3]
+    for title in (first, second):
+        with waiting.expect_response("**/gradio_api/queue/join*") as joined:
+            waiting.get_by_label("Example ECG").click()
+            waiting.get_by_role("option", name=title, exact=True).click()
+            if title == second:  # the first one's place in the queue is kept for it
+                press(reading, "Stop")
+        assert joined.value.ok
+    waiting.locator(".case h2").filter(has_text=second).wait_for()
+    wait_for_readings(waiting)
+    assert [ecg.source for ecg, *_ in script.asked[opened:]] == [EXAMPLES[second]["file"]]
 
 
 def test_a_claim_that_is_open_closes_with_its_ecg(visit):

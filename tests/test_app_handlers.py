@@ -61,7 +61,8 @@ class Visitor:
         at = self.at
         groups = (at.example, at.own, at.play, at.dials, at.guess, at.actions)
         shown = [one for group in groups for one in group.all()]
-        self.values = {one: one.value for one in shown} | {at.session: Session()}
+        self.values = {one: one.value for one in shown}
+        self.values |= {at.session: Session(), at.number: 0}
         self.page = {}
 
     @property
@@ -73,6 +74,12 @@ class Visitor:
         request = SimpleNamespace(session_hash="visitor", query_params=query)
         for update in handler(self.values, request):
             self.takes(update)
+
+    def asks(self, handler):
+        """Press what leads to a reading."""
+        request = SimpleNamespace(session_hash="visitor")
+        self.takes({self.at.number: self.reader.ask(self.values, request)})
+        self.does(handler)
 
     def takes(self, update):
         self.page |= update
@@ -202,7 +209,7 @@ def test_a_recorded_example_is_shown_without_any_model(script):
     visitor.does(visitor.reader.open_page)
     assert script.asked == []
     assert "Rate 70 bpm" in visitor.page[visitor.at.columns["both"].reading]
-    visitor.does(visitor.reader.read_again)  # a click asks the model
+    visitor.asks(visitor.reader.read_again)  # a click asks the model
     assert len(script.asked) == 1
 
 
@@ -258,14 +265,15 @@ def test_what_gradio_refuses_is_told_in_every_column_too(visitor, monkeypatch):
     assert "minutes are spent" in visitor.page[visitor.at.columns["both"].status]
 
 
-def test_a_large_photograph_is_made_smaller_for_the_page_only(visitor, script, tmp_path):
+def test_a_large_photograph_is_kept_no_finer_than_models_see_and_shown_smaller(
+    visitor, script, tmp_path
+):
     photo = tmp_path / "up/photo.png"
     photo.parent.mkdir()
-    large = draw_page(read_ecg(WFDB[0]), px_per_mm=8)
-    large.save(photo)
+    draw_page(read_ecg(WFDB[0]), px_per_mm=10).save(photo)  # 2700 x 1890 pixels
     visitor.puts(photo)
     visitor.reads_own()
-    assert script.asked[0][1].size == large.size
+    assert script.asked[0][1].size == visitor.session.study.image.size == (2400, 1680)
     assert "data:image/jpeg;base64," in visitor.page[visitor.at.views.page]
 
 
@@ -275,7 +283,7 @@ def test_a_refused_heart_leaves_the_settings_of_what_is_on_the_screen(visitor):
     visitor.values |= {at.play.noise_mv: 0.2, at.dials.hr_bpm: 200, at.dials.qt_ms: 600}
     visitor.values[at.actions.control] = "blank"
     with pytest.raises(gr.Error, match="qt_ms 600"):
-        visitor.does(visitor.reader.read_simulated)
+        visitor.asks(visitor.reader.read_simulated)
     assert (visitor.session.change, visitor.session.control_kind) == (Change(), "none")
     assert exports.report(visitor.session)["changed"] == []
     assert "no reading" in visitor.page[at.columns["both"].status]
@@ -284,7 +292,7 @@ def test_a_refused_heart_leaves_the_settings_of_what_is_on_the_screen(visitor):
 def test_an_emptied_dial_is_asked_for(visitor):
     visitor.values[visitor.at.dials.seed] = None
     with pytest.raises(gr.Error, match=r"Patient \(seed\) is empty"):
-        visitor.does(visitor.reader.read_simulated)
+        visitor.asks(visitor.reader.read_simulated)
 
 
 def test_a_second_press_reads_an_own_ecg_no_second_time(visitor, script, tmp_path):
@@ -294,9 +302,35 @@ def test_a_second_press_reads_an_own_ecg_no_second_time(visitor, script, tmp_pat
     assert len(script.asked) == 1
 
 
+def test_a_reading_that_waited_while_another_was_asked_for_never_begins(visitor, script):
+    request = SimpleNamespace(session_hash="visitor", query_params={})
+    waiting = dict(visitor.values)  # the first view, behind other visitors' readings
+    visitor.values[visitor.at.dials.hr_bpm] = 52
+    visitor.takes({visitor.at.number: visitor.reader.ask(visitor.values, request)})
+    passed_over = [{visitor.at.actions.stop: gr.skip()}]  # nothing at all empties all fields
+    assert list(visitor.reader.open_page(waiting, request)) == passed_over
+    also_waiting = dict(visitor.values)
+    visitor.values[visitor.at.dials.hr_bpm] = 90
+    visitor.asks(visitor.reader.read_simulated)
+    assert list(visitor.reader.read_simulated(also_waiting, request)) == passed_over
+    assert [ecg.truth.hr_bpm for ecg, *_ in script.asked] == [pytest.approx(90, abs=3)]
+
+
+def test_only_a_choice_of_another_example_is_asked_for(visitor, script):
+    example, request = visitor.at.example.example, SimpleNamespace(session_hash="visitor")
+    visitor.does(visitor.reader.open_page, example="A0003")
+    # The list now stands at the link's example, of which the page hears as of any change.
+    assert visitor.reader.ask_for_example(visitor.values, request) == gr.skip()
+    visitor.does(visitor.reader.read_example)
+    assert len(script.asked) == 1
+    visitor.values[example] = next(iter(EXAMPLES))
+    numbers = [visitor.reader.ask_for_example(visitor.values, request) for _ in range(2)]
+    assert numbers == [1, gr.skip()]
+
+
 def test_what_was_forgotten_is_not_replaced_by_an_example(visitor, script):
     with pytest.raises(gr.Error, match="forgotten"):
-        visitor.does(visitor.reader.read_again)
+        visitor.asks(visitor.reader.read_again)
     assert script.asked == []
 
 

@@ -323,7 +323,7 @@ def test_cinc_reads_the_codes_of_the_header(tmp_path, example):
     by_name = {Path(task.record).stem: task for task in tasks_named(f"cinc:{tmp_path}")}
     copy, broken, task = by_name["HR00001"], by_name["broken"], by_name["E00001"]
     assert "copy of a PTB-XL record" in copy.problem
-    assert "lists no signals" in broken.problem
+    assert "lists 0" in broken.problem
     assert task.labels == ("sinus bradycardia", "right bundle branch block")
 
 

@@ -459,7 +459,8 @@ def test_a_cell_that_is_no_voltage_is_quoted(tmp_path, cell, message):
 
 def test_a_ragged_csv_is_refused(tmp_path):
     path = write_csv(tmp_path / "a.csv", sines())
-    path.write_text(path.read_text(encoding="utf-8") + "\n1,2,3", encoding="utf-8")
+    more = "\n1,2,3\n" + ",".join("0" * 12)
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
     with pytest.raises(ECGError, match=r"a\.csv, below its header: .* 12 to 3"):
         read_ecg(path, fs=500, units="mV")
 
@@ -556,7 +557,8 @@ def test_an_npy_that_could_lie_either_way_or_none_is_refused(tmp_path, shape):
     ("name", "content", "message"),
     [
         ("a.hea", b"", "empty"),
-        ("a.hea", b"a 12 500 5000", "lists no signals"),
+        ("a.hea", b"a 12 500 5000", "declares 12 signals and lists 0"),
+        ("a.hea", b"a 0 500 5000", "lists no signals"),
         ("a.hea", b"a/2 12 500 10000\nb 5000\nc 5000", "multi-segment"),
         ("a.hea", b"\xff\xfe\x00\x00\n\x00\x00", "a.hea"),
         ("a.dat", b"1234", "needs its WFDB header a.hea"),

@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import numpy as np
+import pydicom
 import pytest
 import scipy.io
 
@@ -15,13 +16,15 @@ from benchmarks.samples import (
     beats,
     of,
     write_aecg,
+    write_all,
     write_muse,
     write_table,
     write_wfdb,
 )
 from ecg_r1.ecg import LEADS, ECGError, read_ecg
 from ecg_r1.formats import MAX_BYTES, parse_table, read_channels
-from ecg_r1.formats.common import lies_upright
+from ecg_r1.formats.common import CUT_SHORT, lies_upright
+from ecg_r1.inputs import inspect_upload
 
 
 def edit(path, old, new, count=-1):
@@ -151,7 +154,7 @@ def test_entities_are_refused_before_they_grow_or_reach_out(tmp_path, declared):
     [
         ("<a>" * 5000, "levels, which is no ECG"),
         ("<a>" + "<b/>" * 200_001 + "</a>", "more than 200000 elements"),
-        ("<RestingECG>&x;</RestingECG>", "not readable XML: undefined entity"),
+        ("<RestingECG>&x;</RestingECG>", r"not readable XML \(undefined entity"),
         ('<?xml version="1.0" encoding="klingon"?><a/>', "not readable XML"),
         ("plain text", "not readable XML"),
         ("<svg/>", "XML of another kind, 'svg'"),
@@ -406,3 +409,50 @@ def test_too_many_signals_are_refused_before_wfdb_sees_them(tmp_path):
     (tmp_path / "rec.hea").write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(ECGError, match="lists 900 signals"):
         read_ecg(tmp_path / "rec.hea")
+
+
+# ---- files cut short
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory, assets):
+    """Every kind of record, each as the files of one upload."""
+    dicom = assets / "ecgs/waveform_ecg.dcm"
+    made = write_all(tmp_path_factory.mktemp("whole"), dicom)
+    return [files for files in made if files[0].suffix not in (".png", ".jpg")]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_file_cut_short_is_said_to_be(uploads, share, tmp_path):
+    for files in uploads:
+        for cut in files:
+            copies = [tmp_path / one.name for one in files]
+            for one, copy in zip(files, copies, strict=True):
+                whole = one.read_bytes()
+                copy.write_bytes(whole[: int(share * len(whole))] if one == cut else whole)
+            with pytest.raises(ECGError, match=CUT_SHORT) as caught:
+                inspect_upload(copies)
+            assert files[0].stem in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "n_bytes"), [("waveform_ecg.dcm", 900), ("v5.mat", 100)])
+def test_a_file_cut_before_its_samples_is_said_to_be(uploads, name, n_bytes, tmp_path):
+    whole = next(one for files in uploads for one in files if one.name == name)
+    (tmp_path / name).write_bytes(whole.read_bytes()[:n_bytes])
+    with pytest.raises(ECGError, match=CUT_SHORT):
+        read_channels(tmp_path / name)
+
+
+def test_a_dicom_of_another_kind_is_named(assets, tmp_path):
+    dataset = pydicom.dcmread(assets / "ecgs/waveform_ecg.dcm")
+    del dataset.WaveformSequence
+    dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
+    dataset.save_as(tmp_path / "ct.dcm")
+    with pytest.raises(ECGError, match="another kind, 'CT Image Storage'"):
+        read_channels(tmp_path / "ct.dcm")
+
+
+def test_a_header_without_a_last_line_break_is_whole(tmp_path):
+    header = write_wfdb(tmp_path, beats())
+    header.write_text(header.read_text(encoding="latin-1").rstrip(), encoding="latin-1")
+    assert read_channels(header).signal.shape[0] == 12

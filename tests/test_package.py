@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MODULE_OF = {
     "pillow": "PIL",
+    "fpdf2": "fpdf",
     "scikit-learn": "sklearn",
     "rouge-score": "rouge_score",
     "sentence-transformers": "sentence_transformers",

@@ -3,7 +3,6 @@
 import csv
 import json
 import pickle
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import pytest
 from conftest import ROOT
 from gradio.utils import get_function_description
 from PIL import Image
+from pypdf import PdfReader
 from studio import HOSTILE, Nano, Script, text_of
 
 import ecg_r1.loading
@@ -26,7 +26,7 @@ import ecg_r1.reading
 from ecg_r1 import DISCLAIMER
 from ecg_r1.auditing import audit
 from ecg_r1.ecg import FS, LEADS, ECGError
-from ecg_r1.inputs import open_case
+from ecg_r1.inputs import Case, open_case
 from ecg_r1.page import page_segments
 from ecg_r1.reading import Reading
 from ecg_r1.report import parse_report
@@ -38,6 +38,7 @@ from ecg_r1.studio.dials import DIALS, START, simulated
 from ecg_r1.studio.models import Job, Models
 from ecg_r1.studio.options import read_settings
 from ecg_r1.studio.own import lacks_words, open_own, stated
+from ecg_r1.studio.pdf import to_pdf
 from ecg_r1.studio.recorded import (
     Asked,
     example_fingerprint,
@@ -405,11 +406,43 @@ def test_the_report_holds_readings_audits_model_and_disclaimer(session):
     assert "<img" not in text
 
 
-def test_the_pdf_has_pages_with_the_trace_first(session):
-    made = exports.to_pdf(session)
-    assert made.startswith(b"%PDF")
-    assert int(re.search(rb"/Count (\d+)", made)[1]) >= 3  # the trace, and two of words
+def as_read(made):
+    """A PDF as an independent reader has it, and its words without where lines end."""
+    found = PdfReader(BytesIO(made))
+    pages = [" ".join(page.extract_text().split()) for page in found.pages]
+    return found, pages
+
+
+def test_the_pdf_has_the_trace_first_then_words_that_can_be_selected(session):
+    made = to_pdf(session)
+    found, pages = as_read(made)
+    assert len(pages) >= 3  # the trace, and two of words
     assert len(made) < 3_000_000
+    assert [page.count(DISCLAIMER) for page in pages] == [2, *[1] * (len(pages) - 1)]
+    drawn = found.pages[0].images[0].image
+    assert drawn.size == (1620, 1134)  # 270 x 189 mm at six pixels per mm
+    words = " ".join(pages)
+    assert "All is well, says both." in words
+    assert 'contradicted: "PR interval 120 ms"' in words
+
+
+def test_the_pdf_tells_its_title_language_sections_and_what_the_picture_shows(session):
+    found, pages = as_read(to_pdf(session))
+    assert found.trailer["/Root"]["/Lang"] == "en"
+    assert found.metadata.title == "ECG-R1 Studio: Regular rhythm"
+    assert found.metadata.subject == DISCLAIMER
+    (title, (measured, *_)) = found.outline
+    assert (title.title, measured.title) == (found.metadata.title, "Measured on the signal")
+    assert "The twelve leads, drawn on ECG paper" in pages[0]
+    assert "/MarkInfo" not in found.trailer["/Root"]  # tags on a part would hide the rest
+
+
+def test_the_pdf_of_a_photograph_shows_it_no_finer_than_paper_does():
+    photo = Image.new("RGB", (2400, 1680), "white")
+    found, pages = as_read(to_pdf(Session(study=study(Case(image=photo), "photo.jpg"))))
+    assert found.pages[0].images[0].image.size == (1600, 1120)
+    assert "The picture of an ECG page that was read." in pages[0]
+    assert "nothing was measured" in pages[1]
 
 
 def test_the_words_of_strangers_are_no_markup_in_the_markdown_and_whole_in_the_pdf(
@@ -423,16 +456,14 @@ def test_the_words_of_strangers_are_no_markup_in_the_markdown_and_whole_in_the_p
         "\\*bold\\* \\[a\\](b) \\`code\\` &amp;lt;b> \\| x",
     ):  # fmt: skip
         assert line in shown
-    drawn = [words for line in exports._lines(session) for *_, words in exports._wrapped(line)]
-    assert "*bold* [a](b) `code` &lt;b> | x" in drawn
-    assert any(words.startswith("- \u2717 contradicted") for words in drawn)
-
-
-def test_the_pdf_has_letters_for_what_reports_say():
-    font = exports._font(exports.TEXT_PX)
-    missing = bytes(font.getmask("\U0010ffff"))
     signs = "\u00e9\u00df\u00b0\u00b1\u00b5\u2265\u2264\u2013\u2192\u221a\u2713\u2717\u223c"
-    assert [sign for sign in signs if bytes(font.getmask(sign)) == missing] == []
+    session.study = replace(session.study, title=f"{signs} {'x' * 300}")
+    _, pages = as_read(to_pdf(session))
+    words = " ".join(pages)
+    assert "*bold* [a](b) `code` &lt;b> | x" in words
+    assert "- \u2717 contradicted" in words
+    assert signs in words
+    assert pages[0].count("x") == 300  # too long for a line, and yet whole
 
 
 def test_the_report_names_the_version_of_a_model_from_the_hub(session):
@@ -513,6 +544,13 @@ def test_help_tells_of_every_option_and_variable(capsys):
     assert DISCLAIMER in shown
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_port_that_cannot_be_is_refused_with_its_number(port, capsys):
+    with pytest.raises(SystemExit):
+        read_settings(["--port", port], {})
+    assert f"--port {port} must be from 1 to 65535" in capsys.readouterr().err
+
+
 def test_a_login_without_a_password_is_refused_and_not_repeated():
     with pytest.raises(ECGError, match="name:password") as caught:
         read_settings([], {"ECG_R1_LOGIN": "secret"})
@@ -564,14 +602,6 @@ def test_a_folder_becomes_a_table_with_reasons_for_what_cannot_be_read(tmp_path,
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(ECGError, match="no ECG file"):
         records(tmp_path)
-
-
-def test_reports_can_be_read_back_as_pictures_of_a4(session):
-    page = exports._first_page(session)
-    assert page.size == (1240, 1754)  # 210 x 297 mm at 150 dots per inch
-    out = BytesIO()
-    page.save(out, "PNG")
-    assert out.tell() > 20_000  # the trace is on it
 
 
 def test_files_that_lack_words_are_told_from_those_that_cannot_be_read(tmp_path):

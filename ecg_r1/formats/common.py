@@ -17,6 +17,7 @@ MIN_SAMPLES = 100  # one second, the least that is read, at 100 Hz, the lowest r
 MAX_AGE_YEARS = 130.0
 
 UNNAMED = ""
+CUT_SHORT = "it seems cut short; copy or export it again, whole"
 
 # What libraries let through on malformed files (found by corrupting real ones).
 PARSE_FAILURES = (ValueError, LookupError, TypeError, AttributeError, NotImplementedError)

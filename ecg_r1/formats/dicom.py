@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_CHANNELS,
     MAX_SAMPLES_LOADED,
     PARSE_FAILURES,
@@ -23,10 +24,14 @@ from ecg_r1.formats.common import (
     brief,
     parse_age,
     parse_sex,
+    quoted,
 )
 
 if TYPE_CHECKING:
     import pydicom
+
+# What a file is for stands near its beginning: waveforms have classes of this root.
+WAVEFORMS = "1.2.840.10008.5.1.4.1.1.9."
 
 
 def has_dicom_mark(path: Path) -> bool:
@@ -52,8 +57,19 @@ def read_dicom(path: Path) -> Channels:
             return _dicom_channels(dataset, path.name)
     except ECGError:
         raise
-    except (InvalidDicomError, BytesLengthException, *PARSE_FAILURES) as error:
-        raise ECGError(f"{path.name} is not a readable DICOM file: {brief(error)}") from error
+    except InvalidDicomError as error:
+        raise ECGError(
+            f"{path.name} is not a readable DICOM file (no DICM after its first 128 bytes): "
+            "give the file as the machine exports it"
+        ) from error
+    except OSError as error:  # read from memory, so that this is no fault of a disk
+        raise ECGError(
+            f"{path.name} ends within its elements ({brief(error)}): {CUT_SHORT}"
+        ) from error
+    except (BytesLengthException, *PARSE_FAILURES) as error:
+        raise ECGError(
+            f"{path.name} is not a readable DICOM file ({brief(error)}): export it again"
+        ) from error
 
 
 def _check_inflated(meta: "pydicom.Dataset", name: str) -> None:
@@ -94,7 +110,13 @@ def _rhythm_group(dataset: "pydicom.Dataset", name: str) -> tuple[int, "pydicom.
     """The recorded rhythm: the longest original group; a median beat is a derived second."""
     groups = dataset.get("WaveformSequence") or []
     if not groups:
-        raise ECGError(f"{name} holds no waveforms: it is a DICOM file of another kind")
+        kind = dataset.file_meta.get("MediaStorageSOPClassUID")
+        if str(kind or WAVEFORMS).startswith(WAVEFORMS):
+            raise ECGError(f"{name} ends before its waveforms: {CUT_SHORT}")
+        raise ECGError(
+            f"{name} holds no waveforms: it is a DICOM file of another kind, "
+            f"{quoted(kind.name)!r}; give the ECG"
+        )
 
     def rank(item: tuple[int, "pydicom.Dataset"]) -> tuple[bool, bool, float]:
         group = item[1]
@@ -118,10 +140,8 @@ def _dicom_samples(dataset: "pydicom.Dataset", index: int, name: str) -> np.ndar
             f"(at most {MAX_CHANNELS} are read)"
         )
     if samples < 1 or held != samples:
-        raise ECGError(
-            f"{name} declares {samples} samples, but holds {held}: it is cut short, or its "
-            "header is wrong"
-        )
+        why = CUT_SHORT if held < samples else "its header is wrong; export it again"
+        raise ECGError(f"{name} declares {samples} samples, but holds {held}: {why}")
     from pydicom.waveforms import multiplex_array  # noqa: PLC0415  (as pydicom itself)
 
     return multiplex_array(dataset, index, as_raw=True)[:MAX_SAMPLES_LOADED]

@@ -4,10 +4,27 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-from ecg_r1.formats.common import MAX_TEXT_BYTES, ECGError, brief, check_size, quoted
+from ecg_r1.formats.common import (
+    CUT_SHORT,
+    MAX_TEXT_BYTES,
+    ECGError,
+    brief,
+    check_size,
+    quoted,
+)
 
 MAX_ELEMENTS = 200_000  # a long record of a hospital's archive has a few thousand
 MAX_DEPTH = 60
+# What expat says of a text that ends where XML cannot.
+ENDS_EARLY = {
+    expat.errors.codes[words]
+    for words in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
 
 
 def parse_xml(path: Path) -> ET.Element:
@@ -26,7 +43,8 @@ def parse_xml(path: Path) -> ET.Element:
     except (expat.ExpatError, ValueError, LookupError) as error:
         if isinstance(error, ECGError):
             raise
-        raise ECGError(f"{path.name} is not readable XML: {brief(error)}") from error
+        why = CUT_SHORT if getattr(error, "code", None) in ENDS_EARLY else "export it again"
+        raise ECGError(f"{path.name} is not readable XML ({brief(error)}): {why}") from error
 
 
 def child_text(node: ET.Element | None, tag: str) -> str:

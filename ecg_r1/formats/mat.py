@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_BYTES,
     MAX_SAMPLES_LOADED,
     Channels,
@@ -27,6 +28,7 @@ from ecg_r1.formats.common import (
     quoted,
 )
 
+LEVEL_5_HEADER = 128  # bytes: a text, and a mark of the order of bytes at its end
 MATRIX, COMPRESSED = 14, 15
 CLASSES = {1: "cell", 2: "structure", 3: "object", 4: "text", 5: "sparse array"}
 CLASSES |= {16: "function", 17: "object"}
@@ -68,7 +70,9 @@ def read_mat(path: Path, n_leads: int | None) -> Channels:
     except (struct.error, IndexError, ValueError, zlib.error) as error:
         if isinstance(error, ECGError):
             raise
-        raise ECGError(f"{path.name} is not a readable MATLAB file: {brief(error)}") from error
+        raise ECGError(
+            f"{path.name} is not a readable MATLAB file ({brief(error)}): save it again"
+        ) from error
     found = _signal_of(variables, path.name)
     upright = lies_upright(found.shape, n_leads, f"{quoted(found.name)!r} in {path.name}")
     array = found.data.reshape(found.shape, order="F")
@@ -102,6 +106,11 @@ def _signal_of(variables: list[_Variable], name: str) -> _Variable:
 
 
 def _variables(content: bytes, name: str) -> Iterator[_Variable]:
+    if content.startswith(b"MATLAB 5") and len(content) < LEVEL_5_HEADER:
+        raise ECGError(
+            f"{name} has {len(content)} of the {LEVEL_5_HEADER} bytes of its header: "
+            f"{CUT_SHORT}"
+        )
     mark = content[126:128]
     if mark in (b"IM", b"MI"):
         elements = _level_5(content, "<" if mark == b"IM" else ">", name)
@@ -118,7 +127,7 @@ def _variables(content: bytes, name: str) -> Iterator[_Variable]:
 
 
 def _level_5(content: bytes, order: str, name: str) -> Iterator[_Variable]:
-    at, room = 128, MAX_BYTES
+    at, room = LEVEL_5_HEADER, MAX_BYTES
     while at + 8 <= len(content):
         kind, size, start, _ = _tag(content, at, order, name)
         body = content[start : start + size]
@@ -142,7 +151,8 @@ def _tag(content: bytes, at: int, order: str, name: str) -> tuple[int, int, int,
         end = start + size + (-size % 8)
     if start + size > len(content):
         raise ECGError(
-            f"{name} declares {size} bytes for an element, but holds {len(content) - start}"
+            f"{name} declares {size} bytes for an element, but holds "
+            f"{max(len(content) - start, 0)}: {CUT_SHORT}"
         )
     return kind, size, start, end
 
@@ -180,7 +190,9 @@ def _level_4(content: bytes, order: str, name: str) -> Iterator[_Variable]:
     while at < len(content):
         kind, rows, columns, imaginary, length = struct.unpack_from(f"{order}5i", content, at)
         if not (0 <= kind <= 4052 and 0 < length <= 256 and rows >= 0 and columns >= 0):
-            raise ECGError(f"{name} is not a readable MATLAB file: no header at byte {at}")
+            raise ECGError(
+                f"{name} is not a readable MATLAB file (no header at byte {at}): save it again"
+            )
         precision, matrix = kind // 10 % 10, kind % 10
         if precision >= len(LEVEL_4_TYPES):
             raise ECGError(f"{name} stores numbers with unknown precision {precision}")
@@ -191,7 +203,7 @@ def _level_4(content: bytes, order: str, name: str) -> Iterator[_Variable]:
         if at > len(content):
             raise ECGError(
                 f"{name} declares {count} numbers in {quoted(title)!r}, but holds "
-                f"{max(len(content) - start, 0) // dtype.itemsize}"
+                f"{max(len(content) - start, 0) // dtype.itemsize}: {CUT_SHORT}"
             )
         if matrix or imaginary:
             yield _Variable(title, (rows, columns), "text or complex array")

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_CHANNELS,
     MAX_SAMPLES_LOADED,
     YEARS_PER,
@@ -108,13 +109,15 @@ def _samples(lead: ET.Element, name: str) -> np.ndarray:
     try:
         packed = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ECGError(f"{title} is not base64: {error}") from error
+        raise ECGError(f"{title} is not base64 ({error}): export the file again") from error
     if not packed or len(packed) % 2:
-        raise ECGError(f"{title} holds {len(packed)} bytes, not pairs of them")
+        raise ECGError(f"{title} holds {len(packed)} bytes, not pairs of them: {CUT_SHORT}")
     declared = child_text(lead, "LeadSampleCountTotal")
     held = len(packed) // 2
     if declared and number(declared, "LeadSampleCountTotal") != held:
-        raise ECGError(f"{title} declares {quoted(declared)} samples, but holds {held}")
+        raise ECGError(
+            f"{title} declares {quoted(declared)} samples, but holds {held}: export it again"
+        )
     return np.frombuffer(packed, dtype="<i2")
 
 

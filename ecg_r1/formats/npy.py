@@ -7,6 +7,7 @@ from tokenize import TokenError
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_SAMPLES_LOADED,
     PARSE_FAILURES,
     Channels,
@@ -40,10 +41,14 @@ def _npy_shape(path: Path) -> tuple[int, ...]:
             shape, _, dtype = read(file)
             held = (path.stat().st_size - file.tell()) // max(dtype.itemsize, 1)
     except (SyntaxError, TokenError, *PARSE_FAILURES) as error:
-        raise ECGError(f"{path.name} is not a readable NPY file: {brief(error)}") from error
+        raise ECGError(
+            f"{path.name} is not a readable NPY file ({brief(error)}): save it again with "
+            "numpy.save"
+        ) from error
     if dtype.kind not in "fiu":
         raise ECGError(f"{path.name} holds {dtype}, not plain numbers")
     declared = int(np.prod([int(side) for side in shape], dtype=object))
     if declared != held or declared < 1:
-        raise ECGError(f"{path.name} declares {declared} numbers, but holds {held}")
+        why = CUT_SHORT if held < declared else "its header is wrong; save it again"
+        raise ECGError(f"{path.name} declares {declared} numbers, but holds {held}: {why}")
     return tuple(int(side) for side in shape)

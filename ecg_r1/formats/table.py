@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_CHANNELS,
     MAX_SAMPLES_LOADED,
     MAX_TEXT_BYTES,
@@ -128,17 +129,38 @@ def _is_number(cell: str, delimiter: str) -> bool:
 
 def _numbers(rows: list[str], delimiter: str, name: str) -> np.ndarray:
     try:
-        return np.loadtxt(
-            rows,
-            delimiter=delimiter,
-            converters=lambda cell: _number(cell, delimiter),
-            comments=None,
-            quotechar='"',
-            ndmin=2,
-        )
+        return _parsed(rows, delimiter)
     except ValueError as error:
+        is_short = rows[-1].count(delimiter) <= rows[0].count(delimiter)
+        if is_short and len(rows) > 1 and _is_table(rows[:-1], delimiter):
+            raise ECGError(
+                f"{name} ends with {quoted(rows[-1])!r}, which is no row like the "
+                f"{len(rows) - 1} before it: {CUT_SHORT}, or leave that row out"
+            ) from error
+        # What numpy advises after a semicolon are arguments of its own.
+        told = brief(error).partition("; use `usecols`")[0]
         cause = f" ({brief(error.__cause__)})" if isinstance(error.__cause__, Exception) else ""
-        raise ECGError(f"{name}, below its header: {brief(error)}{cause}") from error
+        raise ECGError(
+            f"{name}, below its header: {told}{cause}; every row needs one number for each lead"
+        ) from error
+
+
+def _parsed(rows: list[str], delimiter: str) -> np.ndarray:
+    return np.loadtxt(
+        rows,
+        delimiter=delimiter,
+        converters=lambda cell: _number(cell, delimiter),
+        comments=None,
+        quotechar='"',
+        ndmin=2,
+    )
+
+
+def _is_table(rows: list[str], delimiter: str) -> bool:
+    try:
+        return _parsed(rows, delimiter) is not None
+    except ValueError:
+        return False
 
 
 def _named_channels(table: np.ndarray, header: list[str], n_samples: int) -> Channels:

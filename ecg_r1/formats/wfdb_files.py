@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ecg_r1.formats.common import (
+    CUT_SHORT,
     MAX_BYTES,
     MAX_CHANNELS,
     MAX_SAMPLES_LOADED,
@@ -107,14 +108,13 @@ def wfdb_header_lines(header: Path) -> tuple[list[str], list[str]]:
     stripped = [line.strip() for line in text.splitlines()]
     lines = [line for line in stripped if line and not line.startswith("#")]
     comments = [line.lstrip("#").strip() for line in stripped if line.startswith("#")]
-    if len(lines) < 2:
-        raise ECGError(f"{header.name} lists no signals, so it is not a WFDB signal header")
-    if "/" in lines[0].split()[0]:
+    if lines and "/" in lines[0].split()[0]:
         raise ECGError(
             f"{header.name} is a multi-segment record ({quoted(lines[0])!r}): give a segment"
         )
     if longest := next((line for line in lines if len(line) > MAX_LINE), None):
         raise ECGError(f"{header.name} has a line of {len(longest)} characters: {longest[:40]}")
+    _check_whole(lines, header, ends=not text or text[-1] in "\r\n")
     if len(lines) - 1 > MAX_CHANNELS:
         raise ECGError(
             f"{header.name} lists {len(lines) - 1} signals (at most {MAX_CHANNELS} are read)"
@@ -122,6 +122,25 @@ def wfdb_header_lines(header: Path) -> tuple[list[str], list[str]]:
     for line in lines[1:]:
         _check_plain_name(line.split()[0], header)
     return lines, comments
+
+
+def _check_whole(lines: list[str], header: Path, *, ends: bool) -> None:
+    """Refuse a header that lacks signal lines or, where its last line never `ends`, fields."""
+    declared = "".join(lines[0].split()[1:2]) if lines else ""
+    listed = len(lines) - 1
+    if declared.isdecimal() and int(declared) > max(listed, 0):
+        raise ECGError(
+            f"{header.name} declares {declared} signals and lists {listed}: {CUT_SHORT}"
+        )
+    if listed < 1:
+        raise ECGError(f"{header.name} lists no signals, so it is not a WFDB signal header")
+    # Behind eight fields a line has a name, of any number of words.
+    first, last = (len(line.split(maxsplit=8)) for line in (lines[1], lines[-1]))
+    if not ends and last < first:
+        raise ECGError(
+            f"{header.name} ends with {quoted(lines[-1])!r}, which lacks fields that its first "
+            f"signal has: {CUT_SHORT}"
+        )
 
 
 def _check_plain_name(name: str, header: Path) -> None:
@@ -179,9 +198,10 @@ def _wfdb_length(info: "wfdb.Record", header: Path, file_name: str) -> int:
     declared = info.sig_len if info.sig_len is not None else available
     surplus = held - declared * per_frame
     if declared < 1 or available < declared or surplus >= per_frame + WFDB_PADDING_BYTES:
+        why = CUT_SHORT if available < declared else "they are not of one record"
         raise ECGError(
             f"{header.name} declares {declared} samples, but {file_name} holds {available}: "
-            "the file is cut short or the header is wrong"
+            f"{why}"
         )
     return declared
 

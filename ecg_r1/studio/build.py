@@ -14,7 +14,7 @@ from ecg_r1.shipped import shipped
 from ecg_r1.studio import views
 from ecg_r1.studio.api import connect_api
 from ecg_r1.studio.models import Models
-from ecg_r1.studio.reader import Page, Reader
+from ecg_r1.studio.reader import Reader
 from ecg_r1.studio.sessions import forgetting
 from ecg_r1.studio.study import Session
 from ecg_r1.studio.tempfiles import Passing, Watch
@@ -104,8 +104,10 @@ def build_demo(
     return demo, {**LAUNCH, "app_kwargs": served}
 
 
-def _lay_page(titles: list[str], models: tuple[str, ...]) -> Page:
+def _lay_page(titles: list[str], models: tuple[str, ...]) -> views.Page:
     session = gr.State(Session())
+    # Of the reading that was asked for last: with the visitor, so that each request carries it.
+    number = gr.Number(0, precision=0, visible=False)
     with gr.Tabs():
         example = views.lay_example(titles)
         own = views.lay_own()
@@ -116,7 +118,9 @@ def _lay_page(titles: list[str], models: tuple[str, ...]) -> Page:
     actions = views.Actions(go, reset, simulate, hide, compare, control, again, stop)
     shown, columns = views.lay_views(feedback, models)
     takeaway = views.lay_takeaway()
-    return Page(session, example, own, play, dials, guess, actions, shown, columns, takeaway)
+    return views.Page(
+        session, number, example, own, play, dials, guess, actions, shown, columns, takeaway
+    )
 
 
 def _connect(demo: gr.Blocks, reader: Reader) -> None:
@@ -124,7 +128,7 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
     at = reader.at
     actions, take = at.actions, at.takeaway
     form = {
-        at.session, at.example.example, actions.control,
+        at.session, at.number, at.example.example, actions.control,
         *at.own.all()[:-2], *at.play.all(), *at.dials.all(),
     }  # fmt: skip
     columns = [each for column in at.columns.values() for each in column.all()]
@@ -145,20 +149,19 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
     soon = {"show_progress": "hidden", "api_visibility": "private"}
     demo.load(reader.open_page, api_name="open", **reading)
     asked = (
-        # Not `input`, which comes twice; whoever chooses by keyboard presses Read.
-        (at.example.example.select, reader.read_example),
-        (at.example.read.click, reader.read_example),
-        (actions.play.click, reader.read_again),
-        (actions.simulate.click, reader.read_simulated),
-        (actions.again.click, reader.read_again),
+        # Not `input`, which a mouse sends twice, nor `select`, which no keyboard sends.
+        (at.example.example.change, reader.ask_for_example, reader.read_example),
+        (at.example.read.click, reader.ask, reader.read_example),
+        (actions.play.click, reader.ask, reader.read_again),
+        (actions.simulate.click, reader.ask, reader.read_simulated),
+        (actions.again.click, reader.ask, reader.read_again),
     )
-    for event, handler in asked:
-        # A visitor's next reading ends the one that still runs, or it would wait behind it.
-        event(reader.stop, **at_once).then(handler, **reading)
+    for event, ask, handler in asked:
+        event(ask, {at.session, at.example.example}, at.number, **at_once).then(
+            handler, **reading
+        )
     own = at.own
-    opened = own.read.click(reader.stop, **at_once).then(
-        reader.open_own, form, own.all()[:-1], **soon
-    )
+    opened = own.read.click(reader.open_own, form, [*own.all()[:-1], at.number], **soon)
     opened.success(reader.read_own, **reading)
     changed = [own.files.upload, own.files.clear, own.files.delete]
     gr.on(changed, reader.inspect, own.files, [own.found, own.leads], **at_once)

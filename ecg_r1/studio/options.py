@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from ecg_r1 import DISCLAIMER
 from ecg_r1.ecg import ECGError
 
+SUMMARY = (
+    "Serve ECG-R1 Studio: a web page on which one ECG is read from its signal, from its image "
+    f"and from both. {DISCLAIMER}"
+)
 EPILOG = """environment variables: ECG_R1_MODEL (as --model), ECG_R1_SECOND_MODEL (as
 --second-model), ECG_R1_QUANTISE (as --quantise), ECG_R1_LOGIN ("name:password"; asks every
 visitor for it), GRADIO_SERVER_NAME (as --host; Spaces set it), GRADIO_TEMP_DIR (where uploads
 lie while they are read; default: a private folder, removed at the end)."""
+MAX_PORT = 65_535
 FEW_BITS = ("4bit", "8bit")  # as `load_model` takes them
 
 
@@ -57,7 +62,7 @@ def read_settings(
         ECGError: A login without a colon, or an empty half of it; the same model twice; or
             something to quantise that is unknown, or nothing.
     """
-    parser = argparse.ArgumentParser(prog="app.py", description=DISCLAIMER, epilog=EPILOG)
+    parser = argparse.ArgumentParser(prog="app.py", description=SUMMARY, epilog=EPILOG)
     parser.add_argument(
         "--model",
         default=environment.get("ECG_R1_MODEL") or "nano",
@@ -68,33 +73,41 @@ def read_settings(
         "--second-model",
         metavar="MODEL",
         default=environment.get("ECG_R1_SECOND_MODEL") or None,
-        help="a model to put beside the first: its arms stand below, its memory comes on top",
+        help="a second model to compare: its readings stand below the first one's, and its "
+        "memory comes on top",
     )
     parser.add_argument(
         "--quantise",
         choices=FEW_BITS,
         default=environment.get("ECG_R1_QUANTISE") or None,
-        help="the language model of every model but nano in few bits, on a CUDA GPU with "
-        "bitsandbytes (the extra qlora)",
+        help="load the language model in 4 or 8 bits, for less memory; not for nano; needs a "
+        "CUDA GPU and bitsandbytes (the extra qlora)",
     )
     parser.add_argument("--host", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, help="port (default: 7860 or the next free one)")
     parser.add_argument(
-        "--queue", type=int, default=30, metavar="N", help="visitors that may wait (30)"
+        "--queue",
+        type=int,
+        default=30,
+        metavar="N",
+        help="requests that may wait in line; more are turned away with a message (30)",
     )
     parser.add_argument(
         "--mcp",
         action="store_true",
-        help="offer the API over MCP too (pip install gradio[mcp])",
+        help='offer the API to MCP clients too (needs pip install "gradio[mcp]")',
     )
     parser.add_argument(
         "--record",
         action="store_true",
-        help="read the shipped examples with nano, keep the readings for the first view, leave",
+        help="do not serve: read the shipped examples with nano, write the readings that the "
+        "first view shows to assets/readings.json, and exit",
     )
     said = parser.parse_args(arguments)
     if said.queue < 1:
         parser.error(f"--queue {said.queue} must be 1 or more")
+    if said.port is not None and not 0 < said.port <= MAX_PORT:
+        parser.error(f"--port {said.port} must be from 1 to {MAX_PORT}")
     if said.second_model == said.model:
         raise ECGError(f"the second model is the first, {said.model!r}: name another one")
     if said.quantise not in (None, *FEW_BITS):

@@ -57,22 +57,6 @@ Values = dict[Any, Any]  # component to its value, as Gradio gives it to a handl
 
 
 @dataclass(frozen=True)
-class Page:
-    """All groups of components."""
-
-    session: gr.State
-    example: views.ExampleTab
-    own: views.OwnTab
-    play: views.PlayTab
-    dials: views.DialTab
-    guess: views.GuessTab
-    actions: views.Actions
-    views: views.Views
-    columns: dict[str, views.Column]
-    takeaway: views.Takeaway
-
-
-@dataclass(frozen=True)
 class Reader:
     """The handlers around the models.
 
@@ -90,7 +74,7 @@ class Reader:
 
     models: Models
     examples: dict[str, dict[str, Any]]
-    at: Page
+    at: views.Page
     uploads: Passing
     waiting: dict[str | None, list[str]] = field(default_factory=dict)
     running: dict[str | None, Event] = field(default_factory=dict)
@@ -100,6 +84,10 @@ class Reader:
 
     def open_page(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """The first view: what the link asks for, or the first example."""
+        session = values[self.at.session]
+        if not session.begin(values[self.at.number]):
+            yield self._passed_over()
+            return
         files = {one["file"]: title for title, one in self.examples.items()}
         try:
             linked = links.from_query(dict(request.query_params), list(files))
@@ -107,6 +95,7 @@ class Reader:
             gr.Warning(escape(str(error)))
             linked = links.Linked()
         title = files[linked.file] if linked.file else values[self.at.example.example]
+        session.chosen = title  # the list is about to stand at it, which is no choice
         dials = linked.dials
         yield {
             self.at.example.example: title,
@@ -116,12 +105,28 @@ class Reader:
         }
         yield from self._guarded(
             lambda: self._example(title) if dials is None else simulated(dials),
-            values[self.at.session],
+            session,
             request,
             change=linked.change,
             control_kind=linked.control,
             reuse=True,
         )
+
+    def ask(self, values: Values, request: gr.Request) -> int:
+        """The number of a reading that is asked for now; the visitor's last one ends for it.
+
+        Or this one would wait behind it.
+        """
+        self.stop(request)
+        return values[self.at.session].ask()
+
+    def ask_for_example(self, values: Values, request: gr.Request) -> Any:
+        """The same, if another example now stands in the list than was read last from it."""
+        session, title = values[self.at.session], values[self.at.example.example]
+        if title == session.chosen:
+            return gr.skip()
+        session.chosen = title
+        return self.ask(values, request)
 
     def read_example(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read the chosen shipped ECG."""
@@ -146,17 +151,21 @@ class Reader:
             yield {own.found: display.status_html("none", str(error)), own.files: kept}
             raise refusal(error) from error
         self._forget(request, files)
+        number = self.ask(values, request)
         removed = display.status_html("done", f"{title} is open; nothing of it is on disk.")
         # What was said of this ECG is not true of the next one.
         unsaid = dict.fromkeys((own.pasted, own.fs, own.units, own.leads), "")
-        yield {own.found: removed, own.files: None} | unsaid
+        yield {own.found: removed, own.files: None, self.at.number: number} | unsaid
 
     def read_own(self, values: Values, request: gr.Request) -> Iterator[Update]:
         """Read what `open_own` opened."""
         session = values[self.at.session]
-        opened, session.opened = session.opened, None
-        if opened is not None:  # pressed twice, the first press has read it
-            yield from self._asked(lambda: opened, values, request)
+
+        def opened() -> Study:
+            here, session.opened = session.opened, None
+            return here
+
+        yield from self._asked(opened, values, request)
 
     def inspect(self, files: list[str] | None, request: gr.Request) -> Update:
         """What an upload says of itself, and what its owner has to say for it.
@@ -199,8 +208,8 @@ class Reader:
         here = values[self.at.session].study
         if here is None:
             raise gr.Error(
-                "No ECG is here to be read again; what is on a screen is forgotten a while "
-                "after its last use. Choose one.",
+                "There is no ECG here to read again: what is on a screen is forgotten a "
+                "quarter of an hour after its last use. Please choose one.",
                 print_exception=False,
             )
         yield from self._asked(lambda: here, values, request)
@@ -231,14 +240,25 @@ class Reader:
     def _asked(
         self, opened: Callable[[], Study], values: Values, request: gr.Request
     ) -> Iterator[Update]:
+        session = values[self.at.session]
+        if not session.begin(values[self.at.number]):
+            yield self._passed_over()
+            return
         changed = [values[one] for one in self.at.play.all()]
         yield from self._guarded(
             opened,
-            values[self.at.session],
+            session,
             request,
             change=Change(tuple(changed[0]), *changed[1:]),
             control_kind=values[self.at.actions.control],
         )
+
+    def _passed_over(self) -> Update:
+        """No news of a reading for which another was asked for while it waited.
+
+        Gradio takes no update at all, and an empty one, for empty fields.
+        """
+        return {self.at.actions.stop: gr.skip()}
 
     def _guarded(
         self,
@@ -436,7 +456,7 @@ class Reader:
         """Feedback on a guess, and the answers again."""
         at, session = self.at.views, values[self.at.session].as_now()
         if session.study is None:
-            raise gr.Error("Choose an ECG first.", print_exception=False)
+            raise gr.Error("Please choose an ECG first.", print_exception=False)
         *fields_, named = [values[one] for one in self.at.guess.all()]
         try:
             guessed = guess.marked(*fields_, diagnoses=named or ())
@@ -452,6 +472,8 @@ class Reader:
 
     def prepare(self, values: Values) -> str:
         """The three files, inside links."""
+        from ecg_r1.studio.pdf import to_pdf  # brings what only a report needs
+
         session = values[self.at.session].as_now()
         try:
             return downloads_html(
@@ -466,7 +488,7 @@ class Reader:
                         "text/markdown",
                         exports.to_markdown(session).encode(),
                     ),
-                    "PDF": ("ecg-r1-report.pdf", "application/pdf", exports.to_pdf(session)),
+                    "PDF": ("ecg-r1-report.pdf", "application/pdf", to_pdf(session)),
                 }
             )
         except ECGError as error:

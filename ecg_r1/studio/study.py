@@ -232,6 +232,9 @@ class Session:
         audits: Column to the audit of a finished reading.
         asked: The models that read, by place, and what they were asked.
         opened: A visitor's own ECG between its opening and its reading.
+        chosen: The example at which the list stands, as far as it was read.
+        wanted: Number of the reading that was asked for last; the first view is 0.
+        begun: Number of the reading that began last.
     """
 
     study: Study | None = None
@@ -242,6 +245,28 @@ class Session:
     audits: dict[str, Audit] = field(default_factory=dict)
     asked: dict[int, "Asked"] = field(default_factory=dict)
     opened: Study | None = None
+    chosen: str = ""
+    wanted: int = 0
+    begun: int = -1
+
+    def ask(self) -> int:
+        """The number of one more reading; none that was asked for before begins any more."""
+        self.wanted += 1
+        return self.wanted
+
+    def begin(self, number: int) -> bool:
+        """Whether a reading is still the one that is wanted; each begins once.
+
+        Example:
+            >>> session = Session()
+            >>> first, second = session.ask(), session.ask()
+            >>> session.begin(first), session.begin(second), session.begin(second)
+            (False, True, False)
+        """
+        if number != self.wanted or number == self.begun:
+            return False
+        self.begun = number
+        return True
 
     def start(self, study: Study, change: Change, control_kind: str) -> None:
         """Put a new ECG on the screen with its settings; what was said of the last one goes."""

@@ -34,9 +34,9 @@ CONTROL_CHOICES = [
     ("another patient's ECG", "other"),
 ]
 CONTROL_INFO = (
-    "What does the model say that it cannot have read off this ECG? It cannot be asked without "
-    "any ECG, since its prompt always holds a signal or a page: a flat line, as signal and as "
-    "page, comes nearest to nothing."
+    "One more reading, of something else in place of this ECG: what the model says there too, "
+    "it has not read off this ECG. The model cannot be asked without any ECG, since its prompt "
+    "always holds a signal or a page; a flat line comes nearest to nothing."
 )
 UNITS = [("as the file says", ""), "mV", "uV", "V"]
 STACK = ["stack"]
@@ -209,6 +209,23 @@ class Takeaway(Parts):
     link: gr.Textbox
 
 
+@dataclass(frozen=True)
+class Page:
+    """All groups of components."""
+
+    session: gr.State
+    number: gr.Number
+    example: ExampleTab
+    own: OwnTab
+    play: PlayTab
+    dials: DialTab
+    guess: GuessTab
+    actions: Actions
+    views: Views
+    columns: dict[str, Column]
+    takeaway: Takeaway
+
+
 def lay_example(titles: list[str]) -> ExampleTab:
     """The tab of shipped ECGs."""
     with gr.Tab("Examples", id="examples"), gr.Row(elem_classes=[*STACK, "bar"]):
@@ -223,9 +240,12 @@ def lay_own() -> OwnTab:
     """The tab of a visitor's own ECG."""
     with gr.Tab("Your own", id="own"):
         gr.Markdown(
-            "One ECG: a file, or the .hea with its .dat or .mat together; or a page as PNG or "
-            "JPEG, which only the image arm can read. The server removes files as soon as they "
-            f"are opened. Limits: {'; '.join(UPLOAD_LIMITS)}."
+            "Choose **one ECG**: a WFDB record (the .hea together with its .dat or .mat), "
+            "DICOM, GE MUSE or HL7 XML, a table (.csv, .tsv, .txt), MATLAB or NPY; or a "
+            "picture of an ECG page (PNG, JPEG), which only the image arm can read. Remove "
+            "names and other marks of a patient first. The server removes each file as soon as "
+            "it is opened, and forgets the ECG a quarter of an hour after your last click. "
+            f"Limits: {'; '.join(UPLOAD_LIMITS)}."
         )
         files = file_field(
             label="ECG files",
@@ -261,8 +281,8 @@ def lay_play() -> tuple[PlayTab, gr.Button, gr.Button]:
     """The tab that changes what the models see, with its two buttons."""
     with gr.Tab("Play", id="play"):
         gr.Markdown(
-            "Change what the **models** see. The measurement and the audit keep to the "
-            "untouched ECG, so you see which arm notices."
+            "Change what the **models** see. Measurements, and the check of each claim, keep "
+            "to the untouched ECG, so that you see which arm notices."
         )
         with gr.Row(elem_classes=STACK):
             off = gr.CheckboxGroup(list(LEADS), label="Silent leads", scale=3)
@@ -298,7 +318,10 @@ def _numbers(choices: Sequence[float]) -> list[tuple[str, float]]:
 def lay_dials() -> tuple[DialTab, gr.Button]:
     """The simulator's tab and its button."""
     with gr.Tab("Simulator", id="simulator"):
-        gr.Markdown("Dial a heart; nobody's data. Its truth stands under the measured values.")
+        gr.Markdown(
+            "Dial a heart and have it read. It is simulated and nobody's data; what is true of "
+            'it stands under "Reveal the source\'s label".'
+        )
         with gr.Row(elem_classes=STACK):
             rhythm = gr.Dropdown(list(CHOICES["rhythm"]), value=START["rhythm"], label="Rhythm")
             hr, pr, qrs = (_slider(name) for name in ("hr_bpm", "pr_ms", "qrs_ms"))
@@ -331,7 +354,7 @@ def lay_guess() -> tuple[GuessTab, gr.Button, gr.Button, gr.HTML]:
         with gr.Row(elem_classes=[*STACK, "bar"]):
             gr.Markdown(
                 "Hide the answers, look at the trace below, mark what you see, then compare. "
-                "Leave open what you do not know."
+                "Leave empty what you do not know."
             )
             hide = gr.Button("Hide all answers")
         with gr.Row(elem_classes=STACK):
