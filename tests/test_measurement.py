@@ -538,6 +538,18 @@ def test_a_lead_that_is_lost_is_not_a_flat_one():
     assert reversal(*rest, np.nan_to_num(usual)) == "right leg"
 
 
+def test_a_lead_at_right_angles_to_the_axis_is_not_the_right_leg():
+    """The mean heart's QRS points at 30 degrees: almost none of it is in III, but T is."""
+    ecg = simulate(HeartSpec(pr_ms=180, variation=0), seed=1)
+    m = measure(ecg)
+    assert np.ptp(ecg.signal[2, 500:4500]) < 0.25
+    assert m.reversal is None
+    assert m.axis_deg == pytest.approx(ecg.truth.axis_deg, abs=5)
+    exchanged = ecg.signal.copy()
+    exchanged[2] *= 0.1  # 20 uV in all: what the leg's electrode sees of the heart
+    assert measure(ECG(signal=exchanged, source="")).reversal == "right leg"
+
+
 def test_exchanged_arms_are_suspected():
     signal = simulate(HeartSpec(), seed=3).signal
     swapped = signal.copy()  # I upside down; II and III, aVR and aVL change places

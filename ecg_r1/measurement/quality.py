@@ -142,7 +142,8 @@ def reversal(net: np.ndarray, p_mv: np.ndarray, size: np.ndarray) -> str | None:
     Args:
         net: Net QRS of each lead (R + S, mV), NaN where not measured.
         p_mv: P of each lead.
-        size: QRS peak to peak of each lead, mV; NaN where not measured, 0 in a flat lead.
+        size: The larger of QRS, peak to peak, and T of each lead, mV; NaN where not measured,
+            0 in a flat lead.
 
     Returns:
         "arms": P and QRS point down in I while both are upright in V6, which looks the same

@@ -330,7 +330,9 @@ def _reversal(leads: pd.DataFrame, problems: dict[str, str]) -> str | None:
     lost = leads["qrs_ms"].isna().to_numpy()
     flat = np.array([problems.get(lead) == "flat" for lead in leads.index])
     net = np.where(lost, np.nan, high + low)
-    size = np.where(flat, 0.0, np.where(lost, np.nan, high - low))
+    # An axis at right angles to a lead leaves it a T; one end on the right leg leaves nothing.
+    whole = np.maximum(high - low, leads["t_mv"].abs().fillna(0))
+    size = np.where(flat, 0.0, np.where(lost, np.nan, whole))
     return quality.reversal(net, leads["p_mv"].to_numpy(), size)
 
 
