@@ -8,7 +8,10 @@ import importlib.util
 import os
 import platform
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +24,13 @@ from ecg_r1.measurement import Measurements
 from ecg_r1.page import draw_page
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     from matplotlib.figure import Figure
 
 PICTURE_DPI = 90
 MOST_PANELS = 4  # side by side
 FAST = os.environ.get("ECG_R1_FAST", "0") not in ("", "0")
+LINE_COLOUR = "#31688e"
 MARK_COLOURS = {"P": "#3884ff", "QRS": "#e0701a", "T": "#1f9d6b"}
 # Okabe and Ito's, which the colour-blind tell apart.
 PART_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
@@ -83,14 +88,18 @@ def trace(
     time = np.arange(ecg.signal.shape[1]) / FS
     shown = (time >= start_s) & (time <= end_s)
     figure = Figure(figsize=(9, 1.1 + 1.5 * len(leads)), layout="constrained")
-    for axis, lead in zip(
-        figure.subplots(len(leads), sharex=True, squeeze=False)[:, 0], leads, strict=True
-    ):
+    axes = figure.subplots(len(leads), sharex=True, squeeze=False)[:, 0]
+    waves: dict[str, Any] = {}
+    for axis, lead in zip(axes, leads, strict=True):
         axis.plot(time[shown], ecg.lead(lead)[shown], color="#222222", linewidth=1.1)
         axis.set_ylabel(f"{lead}\n{'mV' if ecg.calibrated else 'uncalibrated'}")
         _paper(axis)
         if measurements is not None:
-            _shade(axis, measurements, lead, (start_s, end_s))
+            waves |= _shade(axis, measurements, lead, (start_s, end_s))
+    if waves:  # above, where it hides no wave
+        figure.legend(
+            [*waves.values()], [*waves], loc="outside upper right", ncols=3, fontsize=8
+        )
     axis.set_xlabel("seconds")
     axis.set_xlim(start_s, end_s)
     return _image(figure)
@@ -116,25 +125,18 @@ def _paper(axis: Any) -> None:
     axis.tick_params(axis="x", rotation=90)
 
 
-def _shade(axis: Any, measurements: Measurements, lead: str, shown_s: tuple) -> None:
+def _shade(axis: Any, measurements: Measurements, lead: str, shown_s: tuple) -> dict[str, Any]:
+    """A band for each wave; gives one band of each kind of wave, for the legend."""
     marks = measurements.fiducials
     marks = marks[marks["lead"] == lead].dropna(subset=["onset", "offset"])
-    named = set()
+    bands = {}
     for mark in marks.itertuples():
         onset, offset = mark.onset / FS, mark.offset / FS
         if offset < shown_s[0] or onset > shown_s[1]:
             continue
-        axis.axvspan(
-            onset,
-            offset,
-            color=MARK_COLOURS[mark.wave],
-            alpha=0.2,
-            linewidth=0,
-            label=None if mark.wave in named else mark.wave,
-        )
-        named.add(mark.wave)
-    if named:
-        axis.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
+        colour = MARK_COLOURS[mark.wave]
+        bands[mark.wave] = axis.axvspan(onset, offset, color=colour, alpha=0.2, linewidth=0)
+    return {wave: bands[wave] for wave in MARK_COLOURS if wave in bands}
 
 
 def picture(image: Image.Image, *, width_px: int = 900) -> Image.Image:
@@ -225,54 +227,77 @@ def lines(
 
 
 def dials(
-    make: Callable[..., ECG],
+    make: Callable[..., Any],
     ranges: Mapping[str, tuple[float, float, float, float]],
-    say: Callable[[ECG], str],
+    say: Callable[[Any], str],
+    show: Callable[[Any], Image.Image] = draw_page,
 ) -> Any:
-    """Sliders over a page: each move draws the ECG anew.
+    """Sliders over a picture: each move draws it anew.
 
     Args:
-        make: Takes the dials by name, gives a record.
+        make: Takes the dials by name, gives what is shown, say a record.
         ranges: Dial to (lowest, highest, step, start).
-        say: One line about the record that stands under the page.
+        say: Words about it, which stand under the picture.
+        show: Draws it; the page of a record unless another is named.
 
     Returns:
-        A widget; without ipywidgets the page at the starting values.
+        Shown by a notebook as sliders; without ipywidgets, and where nothing can show a
+        widget, as on GitHub, as the picture at the starting values.
     """
-    start = {name: values[3] for name, values in ranges.items()}
+    made = make(**{name: start for name, (_, _, _, start) in ranges.items()})
+    still = picture(show(made))
     if importlib.util.find_spec("ipywidgets") is None:
-        return picture(draw_page(make(**start)))
+        return still
     import ipywidgets as widgets  # noqa: PLC0415
 
-    sliders = {
-        name: widgets.FloatSlider(
-            value=value,
-            min=low,
-            max=high,
-            step=step,
-            description=name,
-            continuous_update=False,
-            style={"description_width": "8em"},
-            layout={"width": "26em"},
-        )
-        for name, (low, high, step, value) in ranges.items()
-    }
-    page, line = widgets.Image(format="png", layout={"max_width": "100%"}), widgets.Label()
+    sliders = {name: _slider(name, *values) for name, values in ranges.items()}
+    drawn = widgets.Image(value=_png(show(made)), format="png", layout={"max_width": "100%"})
+    words = widgets.HTML(_as_html(say(made)))
 
-    def redraw(_: object = None) -> None:
+    def redraw(_: object) -> None:
         try:
-            ecg = make(**{name: slider.value for name, slider in sliders.items()})
+            made = make(**{name: slider.value for name, slider in sliders.items()})
         except ECGError as error:  # dials that no heart can have together
-            line.value = str(error)
+            words.value = _as_html(f"{error} (the picture is the one before)")
             return
-        page.value, line.value = _png(draw_page(ecg)), say(ecg)
+        drawn.value, words.value = _png(show(made)), _as_html(say(made))
 
     for slider in sliders.values():
         slider.observe(redraw, names="value")
-    redraw()
-    half = (len(sliders) + 1) // 2
-    columns = [list(sliders.values())[:half], list(sliders.values())[half:]]
-    return widgets.VBox([widgets.HBox([widgets.VBox(one) for one in columns]), page, line])
+    rows = widgets.Box([*sliders.values()], layout={"flex_flow": "row wrap"})
+    return _Dialled(widgets.VBox([rows, words, drawn]), still, say(made))
+
+
+def _slider(name: str, low: float, high: float, step: float, start: float) -> Any:
+    import ipywidgets as widgets  # noqa: PLC0415
+
+    return widgets.FloatSlider(
+        value=start,
+        min=low,
+        max=high,
+        step=step,
+        description=name,
+        continuous_update=False,  # a picture each time it is let go, not on the way
+        readout_format=f".{max(0, -Decimal(str(step)).as_tuple().exponent)}f",
+        style={"description_width": "8em"},
+        layout={"width": "26em"},
+    )
+
+
+def _as_html(text: str) -> str:
+    return f'<div style="line-height: 1.5">{escape(text)}</div>'.replace("\n", "<br>")
+
+
+class _Dialled:
+    """A widget, and a picture and words for where nothing can show one."""
+
+    def __init__(self, widget: Any, still: Image.Image, words: str) -> None:
+        self.widget, self.still, self.words = widget, still, words
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """What IPython asks for; the front end takes the richest that it can show."""
+        stills = {"image/png": _base64(self.still), "text/plain": self.words}
+        return self.widget._repr_mimebundle_() | stills
 
 
 def _png(image: Image.Image) -> bytes:
@@ -281,45 +306,57 @@ def _png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def _base64(image: Image.Image) -> str:
+    return b64encode(_png(image)).decode()
+
+
 class LiveCurves:
     """Curves that grow while something trains.
 
-    In a notebook a picture that is replaced in place; elsewhere a line of text.
+    In a notebook a plotly figure that replaces the cell's output, with a picture beside it at
+    the last step, which stays where no plotly runs, as on GitHub; elsewhere a line of text.
 
     Args:
         names: One panel each.
-        every: Steps between two pictures.
+        steps: The last step.
+        every: Steps between two drawings.
 
     Example:
-        >>> curves = LiveCurves(["loss", "reward"], every=2)
+        >>> curves = LiveCurves(["loss", "reward"], steps=3, every=2)
         >>> curves.add(1, loss=3.2)
         >>> curves.add(2, loss=2.5, reward=0.1)
         step 2: loss 2.500, reward 0.100
+        >>> curves.add(3, loss=2)
+        step 3: loss 2.000, reward 0.100
     """
 
-    def __init__(self, names: Sequence[str], *, every: int = 10) -> None:
+    def __init__(self, names: Sequence[str], *, steps: int, every: int = 10) -> None:
         self.values: dict[str, list[tuple[int, float]]] = {name: [] for name in names}
-        self.every = every
-        self._handle: Any = None
+        self.steps, self.every = steps, every
+        self._columns = min(len(self.values), MOST_PANELS)
+        self._rows = -(-len(self.values) // self._columns)
 
     def add(self, step: int, **values: float) -> None:
-        """Add one point to some of the curves; draws every so many steps."""
+        """Add one point to some of the curves; draws every so many steps, and the last."""
         for name, value in values.items():
             self.values[name].append((step, float(value)))
-        if step % self.every == 0:
-            self.draw()
+        if step % self.every == 0 or step == self.steps:
+            self._draw(is_last=step == self.steps)
 
-    def draw(self) -> None:
-        """Replace the picture by one with all points so far."""
+    def _draw(self, *, is_last: bool) -> None:
         if not _in_notebook():
             print(self.line())  # noqa: T201  the curves of a terminal
             return
-        from IPython.display import display  # noqa: PLC0415
+        from IPython.display import clear_output, display  # noqa: PLC0415
 
-        if self._handle is None:
-            self._handle = display(self.picture(), display_id=True)
-        else:
-            self._handle.update(self.picture())
+        # Not update_display: JupyterLab's plotly never draws over a figure (plotly.py 3053).
+        # FigureWidget would, but needs one more package, anywidget, wherever a notebook runs.
+        clear_output(wait=True)
+        live = self.figure()._repr_mimebundle_(config={"displayModeBar": False})
+        shown = live | {"text/plain": self.line()}
+        if is_last:
+            shown["image/png"] = _base64(self.picture())
+        display(shown, raw=True)
 
     def line(self) -> str:
         """The newest point of each curve as text."""
@@ -328,19 +365,50 @@ class LiveCurves:
         parts = [f"{name} {value:.3f}" for name, (_, value) in newest.items()]
         return f"step {last}: {', '.join(parts)}"
 
+    def figure(self) -> "go.Figure":
+        """All curves with plotly, at most four side by side."""
+        from plotly.subplots import make_subplots  # noqa: PLC0415
+
+        figure = make_subplots(
+            self._rows,
+            self._columns,
+            subplot_titles=[*self.values],
+            vertical_spacing=0.25 / self._rows,
+        )
+        for place, points in enumerate(self.values.values()):
+            row, column = divmod(place, self._columns)
+            x, y = zip(*points, strict=True) if points else ((), ())
+            figure.add_scatter(
+                x=x,
+                y=y,
+                mode="lines+markers",  # one point shows too
+                marker={"color": LINE_COLOUR, "size": 4},
+                hovertemplate="step %{x}: %{y:.3f}<extra></extra>",
+                row=row + 1,
+                col=column + 1,
+            )
+        figure.update_annotations(font_size=13)
+        figure.update_xaxes(range=[0, self.steps * 1.04])
+        figure.update_xaxes(title_text="step", title_standoff=4, row=self._rows)
+        return figure.update_layout(
+            height=60 + 170 * self._rows,
+            margin={"l": 40, "r": 10, "t": 30, "b": 40},
+            showlegend=False,
+            template="plotly_white",
+        )
+
     def picture(self) -> Image.Image:
-        """All curves, at most four side by side."""
+        """The same with matplotlib."""
         from matplotlib.figure import Figure  # noqa: PLC0415
 
-        columns = min(len(self.values), MOST_PANELS)
-        rows = -(-len(self.values) // columns)
-        figure = Figure(figsize=(3.2 * columns, 2.6 * rows), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        size = (min(3.2 * self._columns, 9), 2.2 * self._rows)  # no wider than a notebook
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(self._rows, self._columns, squeeze=False).ravel()
         for spare in panels[len(self.values) :]:
             spare.axis("off")
         for axis, (name, points) in zip(panels, self.values.items(), strict=False):
             x_y = zip(*points, strict=True) if points else ((), ())
-            axis.plot(*x_y, color="#31688e", marker=".", markersize=4)  # one point shows too
+            axis.plot(*x_y, color=LINE_COLOUR, marker=".", markersize=4)
             axis.set_title(name, fontsize=9)
             axis.set_xlabel("step", fontsize=8)
             axis.tick_params(labelsize=8)

@@ -6,8 +6,8 @@
     python notebooks/build.py --fast --to /tmp/out   # executed in FAST mode, elsewhere
     python notebooks/build.py --times      # and note seconds and memory in README.md
 
-What is written carries outputs but no widget state, no execution counts of the machine's past,
-and no path of the machine.
+What is written carries outputs but no widgets (a picture stands for each), no execution counts
+of the machine's past, and no path of the machine.
 """
 
 import argparse
@@ -28,7 +28,8 @@ REPOSITORY = "ecg-r1-studio/ecg-r1-studio"  # a fork writes its own name here
 COLAB = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/notebooks"
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 MAX_BYTES = 500_000
-WIDGET = "application/vnd.jupyter.widget-view+json"  # without its state nothing can show it
+# What GitHub cannot show: a widget without its state, and a figure that a picture stands beside.
+LIVE = {"application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json"}
 PARAMETERS = """# True: less of everything, for a hurried workshop. None: as ECG_R1_FAST in the environment says.
 # A change counts after a restart of the kernel.
 fast = None"""
@@ -45,6 +46,8 @@ if importlib.util.find_spec("ecg_r1") is None:
     github = f"ecg-r1-studio[train,notebooks] @ {{place}}"
     source = "..[train,notebooks]" if Path("../pyproject.toml").is_file() else github
     %pip install -q "{{source}}\""""
+# JupyterLab shows the first line of a collapsed cell, which must not be the solution.
+COVER = "# @title A solution (unfold to see it)"
 INSERTED = 2  # cells behind the title
 PROBE = "import resource\nresource.getrusage(resource.RUSAGE_SELF).ru_maxrss"
 
@@ -77,6 +80,9 @@ def read_source(path: Path) -> NotebookNode:
     notebook.cells[1:1] = [fast, nbformat.v4.new_code_cell(SETUP)]
     for index, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{index:03d}"  # stable, so that a new run changes only outputs
+        if "solution" in cell.metadata.get("tags", []):
+            cell.source = f"{COVER}\n{cell.source}"
+            cell.metadata["cellView"] = "form"  # how Colab collapses a cell; it wants a title
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -128,7 +134,19 @@ def clean(notebook: NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
             continue
-        cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
+        cell.outputs = [still for one in cell.outputs if (still := stilled(one)) is not None]
+
+
+def stilled(output: NotebookNode) -> NotebookNode | None:
+    """Without what is live; None when no picture is left to stand for it."""
+    data = output.get("data", {})
+    if not LIVE & set(data):
+        return output
+    if "image/png" not in data:
+        return None
+    for kind in LIVE & set(data):
+        del data[kind]
+    return output
 
 
 def same_source(path: Path) -> bool:

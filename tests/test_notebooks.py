@@ -6,12 +6,16 @@ Exercises are tried with wrong answers as well: each check must say what is wron
 import ast
 import re
 import sys
+from base64 import b64decode
+from io import BytesIO
 
 import nbformat
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 from ecg_r1 import notebook
+from ecg_r1.simulate import HeartSpec, simulate
 
 sys.path.insert(0, str(ROOT / "notebooks"))
 import build
@@ -164,6 +168,7 @@ def test_has_exercises_whose_solutions_run(source):
     assert 2 <= len(exercises) <= 4
     assert len(solutions) >= len(exercises)
     assert all(c.metadata["jupyter"]["source_hidden"] for c in solutions)
+    assert all(c.source.startswith("# @title A solution") for c in solutions), "shown collapsed"
     checks = {f"check_{n}(" for n in range(1, len(exercises) + 1)}
     assert {answer[: len("check_1(")] for answer in WRONG[source.stem]} == checks
 
@@ -240,25 +245,73 @@ def test_titles_keep_to_the_times_and_the_map():
     assert of_all < MOST_SECONDS["fast"]
 
 
-def test_live_curves_replace_one_picture(monkeypatch):
-    drawn, replaced = [], []
+def test_live_curves_replace_the_output_and_leave_a_picture(monkeypatch):
+    happened = []
 
-    class Handle:
-        update = replaced.append
-
-    def display(image, *, display_id):
-        assert display_id
-        drawn.append(image)
-        return Handle()
+    def display(bundle, *, raw):
+        assert raw
+        happened.append(set(bundle))
 
     monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr("IPython.display.clear_output", lambda *, wait: happened.append(wait))
     monkeypatch.setattr(notebook, "_in_notebook", lambda: True)
-    curves = notebook.LiveCurves(["loss", "reward"], every=2)
-    for step in range(1, 7):
+    monkeypatch.setattr("plotly.io.renderers.default", "plotly_mimetype")
+    curves = notebook.LiveCurves(["loss", "reward"], steps=5, every=2)
+    for step in range(1, 6):
         curves.add(step, loss=1 / step)
-    assert (len(drawn), len(replaced)) == (1, 2)
-    assert drawn[0].size == replaced[-1].size
-    assert curves.line() == "step 6: loss 0.167"
+    live = {"application/vnd.plotly.v1+json", "text/plain"}
+    assert happened == [True, live, True, live, True, live | {"image/png"}]
+    assert curves.line() == "step 5: loss 0.200"
+    drawn = curves.figure()
+    assert [panel.text for panel in drawn.layout.annotations] == ["loss", "reward"]
+    assert drawn.data[0].y == (1, 0.5, 1 / 3, 0.25, 0.2)
+    assert not drawn.data[1].y
+
+
+def test_a_dial_moves_picture_and_words_and_an_impossible_one_says_why():
+    def make(hr_bpm):
+        return simulate(HeartSpec(hr_bpm=hr_bpm), seed=1)
+
+    dialled = notebook.dials(
+        make,
+        {"hr_bpm": (60, 400, 10, 70)},
+        lambda ecg: f"{ecg.truth.hr_bpm:.0f} bpm < 500",
+        lambda ecg: notebook.trace(ecg, ("II",), end_s=1),
+    )
+    rows, words, drawn = dialled.widget.children
+    before = drawn.value
+    assert "70 bpm &lt; 500" in words.value
+    rows.children[0].value = 90
+    assert "90 bpm" in words.value
+    assert drawn.value != before
+    last = drawn.value
+    rows.children[0].value = 400
+    assert "hr_bpm 400" in words.value
+    assert drawn.value == last
+
+
+def test_what_is_live_is_committed_as_a_picture():
+    def display_data(**kinds):
+        return nbformat.v4.new_output("display_data", data=kinds)
+
+    ranges = {"hr_bpm": (60, 100, 1, 70)}
+    dialled = notebook.dials(
+        lambda hr_bpm: hr_bpm, ranges, str, lambda _: Image.new("RGB", (9, 9))
+    )
+    dialled = nbformat.v4.new_output("execute_result", data=dialled._repr_mimebundle_())
+    widget = display_data(**{"application/vnd.jupyter.widget-view+json": {}, "text/plain": "H"})
+    curves = display_data(**{"application/vnd.plotly.v1+json": {}, "image/png": "iVBO"})
+    cell = nbformat.v4.new_code_cell(outputs=[dialled, widget, curves, display_data(a="b")])
+    made = nbformat.v4.new_notebook(cells=[cell], metadata={"widgets": {}})
+    build.clean(made)
+    assert [set(one.data) for one in cell.outputs] == [
+        {"image/png", "text/plain"},
+        {"image/png"},
+        {"a"},
+    ]
+    assert cell.outputs[0].data["text/plain"] == "70"
+    assert Image.open(BytesIO(b64decode(cell.outputs[0].data["image/png"]))).size == (9, 9)
+    assert not made.metadata
 
 
 @pytest.mark.slow

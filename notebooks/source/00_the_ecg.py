@@ -237,8 +237,8 @@ dials(
 )
 
 # %% [markdown]
-# Sliders need a live kernel; on GitHub you see the next picture instead: 0.25 mV of ST
-# elevation dialled into II, III and aVF.
+# Sliders need a live kernel; on GitHub you see the page they begin with. The next one has 0.25 mV
+# of ST elevation dialled into II, III and aVF.
 #
 # **Predict before you run on:** what happens to ST in aVL, where nothing was dialled? Write
 # -1 for down, 0 for nothing, 1 for up.

@@ -15,7 +15,7 @@
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
 # %%
-from ecg_r1.notebook import FAST, check_environment, picture, trace
+from ecg_r1.notebook import FAST, check_environment, dials, picture, trace
 
 check_environment("matplotlib", "datasets", "pandas")
 
@@ -154,14 +154,16 @@ guess_woman, guess_man, guess_unknown = None, None, None  # True, False or "not 
 
 
 # %%
-def st_elevation(age_years, sex):
-    found = apply_protocol(heart_measured, age_years=age_years, sex=sex)
-    met = {f.name: f.met for f in found.findings}["st_elevation_anterior"]
+def judged(measured, name, age_years=None, sex=None):
+    found = apply_protocol(measured, age_years=age_years, sex=sex)
+    met = {f.name: f.met for f in found.findings}[name]
     return "not judged" if met is None else met
 
 
-woman, man = st_elevation(55, "female"), st_elevation(55, "male")
-unknown = st_elevation(None, None)
+people = {"a woman of 55": (55, "female"), "a man of 55": (55, "male"), "anyone": (None, None)}
+woman, man, unknown = (
+    judged(heart_measured, "st_elevation_anterior", *who) for who in people.values()
+)
 by_paper = bool((heart_measured.leads["j_mv"][["V2", "V3"]] >= 0.2).all())
 woman, man, unknown, by_paper
 
@@ -178,6 +180,38 @@ assert guess_unknown in (None, unknown), "with two limits and no person, neither
 # What to notice: one trace, three answers, all of them right. A criterion that ignores sex and age
 # is wrong for one of these two. And "not judged" is an answer: the protocol never turns
 # *unknown* into *no*.
+#
+# Now move the heart over its limits. Where does the woman's finding appear, and where the man's?
+# First-degree AV block is a PR above 200 ms: does it appear where you *dial* more than 200?
+
+
+# %%
+def dialled(anterior_st_mv, pr_ms):
+    st = {"anterior": anterior_st_mv}
+    ecg = simulate(HeartSpec(st_elevation_mv=st, pr_ms=pr_ms, variation=0), seed=1)
+    return ecg, measure(ecg)
+
+
+def verdicts(made):
+    j, pr = made[1].leads["j_mv"], made[1].pr_ms
+    said = [f"{w}: {judged(made[1], 'st_elevation_anterior', *of)}" for w, of in people.items()]
+    block = judged(made[1], "pr_long")
+    return f"""J point measured in V2 {j["V2"]:.2f} mV, in V3 {j["V3"]:.2f} mV
+ST elevation in {", in ".join(said)}
+PR measured {pr:.0f} ms, first-degree AV block: {block}"""
+
+
+dials(
+    dialled,
+    {"anterior_st_mv": (0, 0.4, 0.01, 0.2), "pr_ms": (140, 240, 2, 190)},
+    verdicts,
+    lambda made: trace(made[0], ("II", "V2", "V3"), end_s=2, measurements=made[1]),
+)
+
+# %% [markdown]
+# What to notice: a finding is either met or not, the heart is not. A hundredth of a millivolt turns
+# it over, and that is less than the measurement's own error: the protocol judges what was
+# *measured*, which is not what was dialled. Close to a limit, read the number.
 #
 # ## 1.4 A diagnosis and what carries it
 #

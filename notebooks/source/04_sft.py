@@ -417,8 +417,8 @@ guess_first, guess_last = None, None  # "words", "numbers", "diagnoses", "said a
 
 # %% [markdown]
 # While it trains you see two rows of curves. First the loss on what it learns from, by what was
-# shown; then the loss on patients that it does *not* learn from, by kind of token. At three steps
-# it has to read one of those.
+# shown; then the loss on patients that it does *not* learn from, by kind of token (point at a curve for
+# its numbers). At three steps it has to read one of those.
 
 # %%
 from ecg_r1 import interpret
@@ -455,7 +455,7 @@ from ecg_r1.sft import train_sft
 for talker in ("accelerate", "transformers.trainer", "transformers.trainer_utils"):
     logging.getLogger(talker).setLevel(logging.ERROR)
 readings[0] = read(pupil)
-curves = LiveCurves([*ENVIRONMENTS, *at_start], every=every)
+curves = LiveCurves([*ENVIRONMENTS, *at_start], steps=steps, every=every)
 with redirect_stderr(StringIO()) as as_text:
     told = train_sft(
         student,

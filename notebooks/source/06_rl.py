@@ -372,7 +372,9 @@ from ecg_r1.rl.train import train_rl
 logging.getLogger("accelerate").setLevel(logging.ERROR)
 short = {f"{name}_reward": name for name in functions}
 curves = LiveCurves(
-    ["reward", *functions, "entropy", "length", "flat_share"], every=1 if FAST else 3
+    ["reward", *functions, "entropy", "length", "flat_share"],
+    steps=config.steps,
+    every=1 if FAST else 3,
 )
 
 
@@ -416,13 +418,14 @@ f"{seconds:.1f} s a step, {sampling:.0%} of it sampling", log[-1]["environments"
 import numpy as np
 import pandas as pd
 
+from ecg_r1.evaluate.statistics import mean_interval
+
 after, texts_after = examine(student)
-rng = np.random.default_rng(0)
+records = [str(number) for number in range(len(exam))]  # each is a patient of its own
 told = []
 for name in functions:
     per_record = np.array(after[name]) - np.array(before[name])
-    again = rng.choice(per_record, (2000, len(exam))).mean(axis=1)
-    low, high = np.quantile(again, [0.025, 0.975])
+    low, high = mean_interval(records, per_record) or (np.nan, np.nan)  # one record has none
     verdict = "better" if low > 0 else "worse" if high < 0 else "not shown"
     told.append([name, np.mean(before[name]), np.mean(after[name]), low, high, verdict])
 columns = ["reward", "before", "after", "change from", "to", "verdict"]

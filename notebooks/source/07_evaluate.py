@@ -15,7 +15,7 @@
 # **For education and research only. Not a medical device; never use it to diagnose or treat.**
 
 # %%
-from ecg_r1.notebook import FAST, bars, check_environment, lines, trace
+from ecg_r1.notebook import FAST, bars, check_environment, dials, lines, trace
 
 check_environment("torch", "transformers", "matplotlib", "pandas")
 
@@ -64,6 +64,7 @@ by_hand
 # The package's version reads the text, checks every claim it understands, and says why.
 
 # %%
+import pandas as pd
 from IPython.display import HTML
 
 from ecg_r1.auditing import audit
@@ -102,6 +103,56 @@ assert torn.quarrels, "160 and 240 ms cannot both be true"
 [one.text for one in silent.omissions], [one.reason for one in torn.quarrels]
 
 # %% [markdown]
+# And who audits the audit? Here the truth is known: a dialled heart, and a text that fits it. Dial the
+# PR away from the text, and see how far is too far. Then put it back and turn up the noise of the
+# muscles: the text stays *true*.
+#
+# **Predict:** what will the audit call a true statement that it cannot see for noise?
+
+# %%
+guess_verdict = None  # "supported", "contradicted" or "not_checkable"
+
+# %%
+from ecg_r1.simulate import HeartSpec, Recording, simulate
+
+true_text = (
+    "Sinus rhythm at 70 bpm. PR interval 180 ms. QRS duration 90 ms. QT interval 390 ms."
+)
+
+
+def heart(pr_ms, noise_mv):
+    dialled = {"pr_ms": pr_ms, "recording": Recording(emg_mv=noise_mv)}
+    return simulate(HeartSpec(axis_deg=60, variation=0, **dialled), seed=1)
+
+
+def verdicts(ecg):
+    claims = audit(true_text, ecg).claims
+    return "\n".join(f"{one.text}: {one.verdict} ({one.reason})" for one in claims)
+
+
+dials(
+    heart,
+    {"pr_ms": (120, 240, 2, 180), "noise_mv": (0, 0.3, 0.01, 0)},
+    verdicts,
+    lambda ecg: trace(ecg, ("II", "V1"), end_s=3),
+)
+
+# %%
+noisy = {
+    f"{noise:.2f} mV": audit(true_text, heart(180, noise)).counts
+    for noise in (0, 0.05, 0.1, 0.2)
+}
+assert noisy["0.00 mV"]["supported"] == 5, "in a clean record the audit sees that all is true"
+fooled = {verdict for verdict, n in noisy["0.20 mV"].items() if n} - {"supported"}
+assert fooled, "nobody reads a P wave of 0.1 mV under noise of 0.2 mV"
+assert guess_verdict is None or guess_verdict in fooled, f"at 0.2 mV it says {sorted(fooled)}"
+pd.DataFrame(noisy).T
+
+# %% [markdown]
+# What to notice: where the measurement knows that it fails, the verdict is "not checkable", which is
+# fair. Where it does not know, a true sentence is called a hallucination. Look at the trace before
+# you believe an audit, or a rate made of many.
+#
 # ## 7.2 A reading of the model
 #
 # The same for the shipped model, signal arm. It is small; which of its claims are wrong on this
@@ -377,8 +428,6 @@ spread  # the mean, and the range that 95 % of 1000 redrawn sets of patients giv
 # measured, and the audit measures alike: it must be near 0, or one of the two has a fault.)
 
 # %%
-import pandas as pd
-
 from ecg_r1.evaluate.suite import audited
 
 rates = {f"nano, {arm}": audited(run, arm) for arm in run.arms}
