@@ -22,7 +22,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
-from ecg_r1.augment import degrade_signal, jitter_page
+from ecg_r1.augment import degrade_signal, hide_parts, jitter_page
 from ecg_r1.corpus import AMPLITUDES, row_ecg, row_page
 from ecg_r1.ecg import LEADS
 from ecg_r1.labels import LABELS
@@ -33,6 +33,7 @@ from ecg_r1.processing import ECGR1Processor, tower_input
 
 LABEL_INDEX = {label.text: i for i, label in enumerate(LABELS)}
 WAVE_CLASSES = 4  # none, P, QRS, T
+RARE = 0.03  # share of the records that carry a label, on the average of all labels
 N_NUMBERS = 7  # rate, PR, QRS, QT, cosine and sine of the axis, P present
 
 
@@ -53,6 +54,9 @@ class PretrainConfig:
         real_share: Share of real records, where the corpus has both kinds.
         rare_most: How much likelier a real record with a rare label may be drawn than others.
         distil: Weight of the other encoder's heads as teachers, where they are given.
+        hide: Blank parts of a signal (`augment.hide_parts`).
+        head_dropout: Share of the heads' inputs that are dropped.
+        label_smoothing: How far a label's target is moved from 0 and 1 towards `RARE`.
     """
 
     part: str
@@ -67,6 +71,9 @@ class PretrainConfig:
     real_share: float = 0.5
     rare_most: int = 1
     distil: float = 0.0
+    hide: bool = False
+    head_dropout: float = 0.1
+    label_smoothing: float = 0.0
 
 
 # --- targets ----------------------------------------------------------------------------------
@@ -146,6 +153,7 @@ class EncoderData(Dataset):
         waves = np.frombuffer(row["waves"], dtype=np.uint8)
         labels = np.zeros(len(LABELS), dtype=np.float32)
         labels[[LABEL_INDEX[name] for name in row["labels"]]] = 1
+        labels += self.config.label_smoothing * (RARE - labels)
         sample = {
             "numbers": number_targets(row["numbers"]),
             "amplitudes": np.array(row["amplitudes"], dtype=np.float32),
@@ -155,8 +163,9 @@ class EncoderData(Dataset):
             sample |= {f"taught_{name}": values[index] for name, values in self.teacher.items()}
         if self.config.part == "tower":
             ecg = degrade_signal(row_ecg(row), rng)
+            values = tower_input(ecg, self.processor.prompt)
             return sample | {
-                "ecg_values": tower_input(ecg, self.processor.prompt),
+                "ecg_values": hide_parts(values, rng) if self.config.hide else values,
                 "waves": wave_bins(waves, 1000).astype(np.int64),
             }
         image, right = jitter_page(row_page(row), rng)
@@ -211,9 +220,9 @@ def rarity(labels: Sequence[Sequence[str]], among: np.ndarray, most: float) -> n
 class Heads(nn.Module):
     """Linear heads on an encoder's tokens: numbers, amplitudes, labels, and waves per token."""
 
-    def __init__(self, width: int, bins_per_token: int) -> None:
+    def __init__(self, width: int, bins_per_token: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.whole = nn.Sequential(nn.LayerNorm(2 * width), nn.Dropout(0.1))
+        self.whole = nn.Sequential(nn.LayerNorm(2 * width), nn.Dropout(dropout))
         self.numbers = nn.Linear(2 * width, N_NUMBERS)
         self.amplitudes = nn.Linear(2 * width, len(LEADS) * len(AMPLITUDES))
         self.labels = nn.Linear(2 * width, len(LABELS))
@@ -289,11 +298,11 @@ def encode(
     return heads(grid.flatten(1, 2).amax(dim=1), across)
 
 
-def new_heads(model: ECGR1ForConditionalGeneration, part: str) -> Heads:
+def new_heads(model: ECGR1ForConditionalGeneration, part: str, dropout: float = 0.0) -> Heads:
     """Heads for "tower" (10 bins of 10 ms per token) or "vision" (16 bins per column)."""
     if part == "tower":
-        return Heads(model.config.tower.width, bins_per_token=10)
-    return Heads(model.config.vision_config.hidden_size, bins_per_token=16)
+        return Heads(model.config.tower.width, 10, dropout)
+    return Heads(model.config.vision_config.hidden_size, 16, dropout)
 
 
 # --- training ---------------------------------------------------------------------------------
@@ -331,7 +340,7 @@ def pretrain(
     """
     torch.manual_seed(config.seed)  # the heads' first weights
     encoder = model.model.ecg_tower if config.part == "tower" else model.model.visual
-    heads = new_heads(model, config.part).to(model.device)
+    heads = new_heads(model, config.part, config.head_dropout).to(model.device)
     trained = nn.ModuleDict({"encoder": encoder, "heads": heads})
 
     def parts_of(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
 from ecg_r1.nano import nano_processor, new_nano, page_patches, pixel_values, train_tokenizer
 from ecg_r1.pretrain import (
+    EncoderData,
     PretrainConfig,
     _replace,
     load_part,
@@ -193,6 +194,8 @@ def test_the_model_card_shows_the_numbers_of_the_run():
         "corpus": {"ptbxl, train": 7},
         "recipe": {
             "feature_variants": 3,
+            "variants": 2,
+            "uncalibrated_variants": 0,
             "tower": {"steps": 11, "batch_size": 2},
             "vision": {"steps": 12},
             "sft": {"steps": 13, "batch_size": 4, "dropout": {"p_drop": 0.5, "p_swap": 0.1}},
@@ -210,6 +213,7 @@ def test_the_model_card_shows_the_numbers_of_the_run():
         "ptbxl, train: 7",
         "0.667",
         "4.25",
+        "copies, 2 of each calibrated one: played",
         "never use it to diagnose",
     ):
         assert shown in card
@@ -263,6 +267,19 @@ def test_the_teachers_part_of_the_loss_by_hand():
     parts = losses(predicted, batch, distil=0.5)
     assert parts["taught"].item() == pytest.approx(0.5 * (0.9 + 4 * np.log(2)))
     assert "taught" not in losses(predicted, batch)
+
+
+def test_hidden_parts_and_smooth_labels_reach_the_encoder(rows):
+    _, processor = new_nano(rows["text"], seed=0)
+    plain = EncoderData(rows, short("tower"), processor, 0)[0]
+    taught = EncoderData(rows, short("tower", hide=True, label_smoothing=0.1), processor, 0)
+    for sample in (taught[i] for i in range(4)):
+        low, high = np.unique(sample["labels"]).tolist()
+        assert (low, high) == pytest.approx((0.003, 0.903))  # a tenth of the way to 0.03
+    assert set(np.unique(plain["labels"])) == {0, 1}
+    hidden = [(taught[i]["ecg_values"] == 0).mean() > 0.05 for i in range(4)]
+    assert any(hidden)
+    assert (plain["ecg_values"] == 0).mean() < 0.05
 
 
 def test_contrast_and_caption_by_hand():
