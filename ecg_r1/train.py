@@ -1,19 +1,17 @@
-"""The whole way to nano: corpus, tower, vision, fine-tuning, evaluation, a folder to ship."""
+"""The whole way to nano: corpus, encoders, fine-tuning, rewards, a folder to ship."""
 
 import hashlib
 import json
-import platform
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ecg_r1 import DISCLAIMER
+from ecg_r1.card import REWARDED, TUNED, report
 from ecg_r1.coca import pretrain_coca
 from ecg_r1.corpus import (
     Plant,
@@ -25,18 +23,21 @@ from ecg_r1.corpus import (
     tasks_named,
 )
 from ecg_r1.ecg import ECGError
-from ecg_r1.evaluate import read_rows, summarise
 from ecg_r1.loading import load_model
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.nano import new_nano
 from ecg_r1.pretrain import PretrainConfig, load_part, pretrain, teach
 from ecg_r1.processing import ECGR1Processor
+from ecg_r1.rewards import REWARDS
+from ecg_r1.rl.config import RLConfig
+from ecg_r1.rl.options import DEFAULT_REWARDS
+from ecg_r1.rl.train import train_rl
 from ecg_r1.sft.config import SFTConfig
 from ecg_r1.sft.features import encode_rows
 from ecg_r1.sft.parts import freeze_encoders
 from ecg_r1.sft.run import train_sft
 
-STAGES = ("corpus", "tower", "vision", "features", "sft", "report")
+STAGES = ("corpus", "tower", "vision", "features", "sft", "rl", "report")
 TOKENIZER_TEXTS = 4000
 CHOOSING_SEED = 1_000_000  # far from the seeds that train
 # The tower that saw real records 47 times, whole, knew every label of theirs by heart, and the
@@ -56,6 +57,17 @@ VISION_RUN = PretrainConfig(
 # On kept features a batch is made in no time, so that no worker takes a core from the decoder.
 SFT_RUN = SFTConfig(
     steps=2400, real_share=0.4, rare_most=2, label_weight=3.0, sample_steps=300, workers=0
+)
+# One hour of two cores; 1e-6, the paper's rate, is for 8 billion parameters.
+RL_RUN = RLConfig(
+    steps=240,
+    samples=8,
+    retries=1,
+    learning_rate=5e-5,
+    warmup_steps=10,
+    max_new_tokens=256,
+    learn_prompts=4,
+    save_steps=20,
 )
 
 
@@ -77,6 +89,8 @@ class Recipe:
         vision: The vision part's run; `distil` has it learn from the tower's heads as well.
         feature_variants: Augmented variants of each record that SFT draws from, encoded once.
         sft: The run of fine-tuning.
+        rl: The run of reinforcement learning with the strict rewards.
+        rl_simulated: Simulated prompts of it, beside all real ones.
         seed: Of the corpus, the tokenizer's texts and the first weights.
         processes: That make the corpus.
     """
@@ -90,6 +104,8 @@ class Recipe:
     vision: PretrainConfig = VISION_RUN
     feature_variants: int = 2
     sft: SFTConfig = SFT_RUN
+    rl: RLConfig = RL_RUN
+    rl_simulated: int = 2000
     seed: int = 0
     processes: int = 2
 
@@ -173,9 +189,32 @@ def train_nano(
     if "sft" in stages:
         told = train_sft(model, processor, training, out / "sft", recipe.sft, features=features)
         (out / "sft.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
-        export(model, processor, out / "nano")
+        export(model, processor, out / TUNED)
+    if "rl" in stages:
+        _reinforce(training, out, recipe)
     if "report" in stages:
-        _report(rows, out, recipe)
+        report(rows, out, asdict(recipe))
+
+
+def _reinforce(training: Any, out: Path, recipe: Recipe) -> None:
+    if not (out / TUNED / "config.json").is_file():
+        raise ECGError(f"{out} holds no {TUNED}: run the stage 'sft' first")
+    loaded = load_model(str(out / TUNED))
+    functions = [REWARDS[name] for name in DEFAULT_REWARDS]
+    prompts = _prompts(training, recipe.rl_simulated)
+    train_rl(loaded.model.float(), loaded.processor, prompts, functions, out / "rl", recipe.rl)
+    export(loaded.model, loaded.processor, out / REWARDED)
+
+
+def _prompts(training: Any, simulated: int) -> Any:
+    """All real rows, and so many simulated ones, that have a solution to be rewarded by."""
+    columns = zip(training["source"], training["solution"], strict=True)
+    kept, left = [], simulated
+    for index, (source, solution) in enumerate(columns):
+        left -= source == "simulated"
+        if solution and (source != "simulated" or left >= 0):
+            kept.append(index)
+    return training.select(kept)
 
 
 def _trained_on(split: str) -> bool:
@@ -255,162 +294,3 @@ def export(
     model.to(torch.float16).save_pretrained(folder, max_shard_size="8MB")
     processor.save_pretrained(folder)
     model.to(torch.float32)
-
-
-# --- the report -------------------------------------------------------------------------------
-
-
-def _report(rows: Any, out: Path, recipe: Recipe) -> None:
-    """Evaluate `out/nano` on the report fold and write its model card and run file."""
-    folder = out / "nano"
-    model = load_model(str(folder))
-    read = read_rows(list(rows.filter(_reported, input_columns="split")), model)
-    calibrated = {key: truth for key, truth in read.truths.items() if truth.calibrated}
-    groups = {"fold 8, calibrated": replace(read, truths=calibrated), "fold 8, all": read}
-    results = {name: summarise(group) for name, group in groups.items() if group.truths}
-    run = {
-        "recipe": asdict(recipe),
-        "corpus": _counts(rows),
-        "sft": _sft_facts(out),
-        "notes": _notes(out / "notes.txt"),
-        "encoders": {part: _last(out / f"{part}.jsonl") for part in ("tower", "vision")},
-        "parameters": sum(p.numel() for p in model.model.parameters()),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
-        "results": results,
-    }
-    (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(model_card(run), encoding="utf-8")
-
-
-def _reported(split: str) -> bool:
-    return split == "report"
-
-
-def _counts(rows: Any) -> dict[str, int]:
-    table = rows.select_columns(["source", "split"]).to_pandas()
-    return {f"{s}, {k}": int(n) for (s, k), n in table.value_counts().sort_index().items()}
-
-
-def _notes(file: Path) -> str:
-    """What whoever ran the training wants to be known of it; the card shows it."""
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
-
-
-def _last(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-
-
-def _sft_facts(out: Path) -> dict[str, Any]:
-    told = json.loads((out / "sft.json").read_text(encoding="utf-8"))
-    losses = [entry["loss"] for entry in told["log"] if "loss" in entry]
-    return {
-        "minutes": round(told["seconds"] / 60, 1),
-        "environments": told["environments"],
-        "first_loss": losses[0],
-        "last_loss": losses[-1],
-    }
-
-
-_COLUMNS = ("signal", "image", "both", "constant")
-_LINES = {
-    "well_formed": "well-formed readings (share)",
-    "hr_bpm_mae": "heart rate in the text, mean absolute error (bpm)",
-    "hr_bpm_median": "heart rate in the text, median error (bpm)",
-    "hr_bpm_r": "heart rate, correlation",
-    "hr_bpm_n": "records with a stated and a measured rate",
-    "pr_ms_mae": "PR, mean absolute error (ms)",
-    "pr_ms_n": "records with a stated and a measured PR",
-    "qrs_ms_mae": "QRS, mean absolute error (ms)",
-    "qt_ms_mae": "QT, mean absolute error (ms)",
-    "axis_deg_mae": "axis, mean absolute error (degrees)",
-    "label_jaccard": "labels of `<answer>`, mean Jaccard overlap",
-    "tokens": "tokens of a reading",
-    "seconds": "seconds for three arms at once, mean",
-}
-
-
-def _table(results: dict[str, dict[str, Any]]) -> str:
-    def cell(value: Any) -> str:
-        return "" if value is None else f"{value:g}"
-
-    head = f"| | {' | '.join(_COLUMNS)} |\n|---|{'---|' * len(_COLUMNS)}\n"
-    return head + "\n".join(
-        f"| {words} | {' | '.join(cell(results[c].get(key)) for c in _COLUMNS)} |"
-        for key, words in _LINES.items()
-    )
-
-
-def _copies(recipe: Mapping[str, Any]) -> str:
-    """What copies of training records a run had; see `corpus.record.stretch`."""
-    kinds = {"variants": "calibrated", "uncalibrated_variants": "uncalibrated"}
-    told = [f"{recipe[key]} of each {kind} one" for key, kind in kinds.items() if recipe[key]]
-    if not told:
-        return "No training record has copies."
-    return (
-        f"Real training records have copies, {' and '.join(told)}: played up to 6 % slower or "
-        "faster and up to 5 % higher or lower."
-    )
-
-
-def model_card(run: dict[str, Any]) -> str:
-    """The model card of a run, in Markdown; every number comes from `run`."""
-    recipe, sft = run["recipe"], run["sft"]
-    corpus = "\n".join(f"- {name}: {count}" for name, count in run["corpus"].items())
-    shown = ", ".join(f"{name} {count}" for name, count in sft["environments"].items())
-    tables = "\n\n".join(
-        f"### {name} ({r['signal']['records']} records)\n\n{_table(r)}"
-        for name, r in run["results"].items()
-    )
-    minutes = {part: round(at["seconds"] / 60, 1) for part, at in run["encoders"].items()}
-    return f"""---
-license: apache-2.0
-library_name: transformers
-tags: [ecg, education]
----
-# nano: a small ECG-R1 for teaching
-
-**{DISCLAIMER}**
-
-Its readings are often wrong. It is here so that the whole method can be run, looked into and
-taken apart on a laptop. The architecture is ECG-R1's (Qwen3-VL with an ECG tower and a projector)
-with {run["parameters"] / 1e6:.1f} million parameters, stored in float16. It writes a reading in
-six steps from the signal, from an image of the page, or from both.
-
-## What it was trained on
-
-{corpus}
-
-Simulated ECGs are ours; PTB-XL (Wagner et al. 2020, CC BY 4.0) is split by patient: folds 1-6
-train, fold 7 chooses, fold 8 reports. Folder `ptbxl` holds raw records, `ptbxl_z` uncalibrated
-ones, from which neither voltages nor ST levels are learned. `ludb` is LUDB (Kalyakulina et al.
-2020, ODC-By 1.0), `cinc` what lies in a folder of the PhysioNet/CinC challenges of 2020 and 2021
-(Reyna et al. 2021, CC BY 4.0). A number in a training text is what `ecg_r1.measure` measures; a
-label is the data set's, or what was dialled in the simulator. {_copies(recipe)}
-
-## How
-
-1. Tower and vision encoder alone, supervised by waves, intervals, amplitudes and labels, the
-   vision encoder also by what the tower's heads say of the same record:
-   {recipe["tower"]["steps"]} and {recipe["vision"]["steps"]} steps of {recipe["tower"]["batch_size"]} records, {minutes["tower"]} and {minutes["vision"]} minutes.
-2. Fine-tuning with Interleaved Modality Dropout ({recipe["sft"]["dropout"]["p_drop"]} / {recipe["sft"]["dropout"]["p_swap"]}, once per sample),
-   encoders frozen and run once for {recipe["feature_variants"]} variants of each record: {recipe["sft"]["steps"]} steps of {recipe["sft"]["batch_size"]} samples, {sft["minutes"]} minutes, loss {sft["first_loss"]:.2f} to {sft["last_loss"]:.2f}. Shown: {shown}.
-
-Machine: {run["machine"]}. torch {run["versions"]["torch"]}, transformers {run["versions"]["transformers"]}. The command:
-`python -m ecg_r1 train nano --data FOLDERS`. {run["notes"]}
-
-## What it reaches
-
-Greedy decoding. Errors are those of the numbers in the text against `ecg_r1.measure`, a machine
-too. "constant" answers every ECG with the median of these very records and with "sinus rhythm;
-normal ecg". An error is over the calibrated records for which a number is both stated and measured;
-grammar and labels are over all.
-
-{tables}
-
-## Limits
-
-Adults at rest, twelve leads, ten seconds. Rare diagnoses are mostly missed, and the labels
-come from few real patients. The image arm knows pages as `draw_page` draws them; scans and
-photographs are untested. A reading can contradict itself.
-"""

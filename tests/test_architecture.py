@@ -47,6 +47,7 @@ ORDER = (
     "reading",
     "evaluate",
     "rl",
+    "card",
     "train",
     "plots",
     "display",

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ import torch
 
 from ecg_r1 import interpret, load_model
 from ecg_r1.augment import jitter_page
+from ecg_r1.card import model_card, report
 from ecg_r1.coca import CAPTION_WEIGHT, coca_losses, pretrain_coca
 from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
+from ecg_r1.evaluate import Row, Run
+from ecg_r1.evaluate.stage_one import truth_of_row
 from ecg_r1.nano import nano_processor, new_nano, page_patches, pixel_values, train_tokenizer
 from ecg_r1.pretrain import (
     EncoderData,
@@ -29,8 +33,9 @@ from ecg_r1.pretrain import (
     wave_bins,
 )
 from ecg_r1.probe import compare_towers, probe
+from ecg_r1.rl.config import RLConfig
 from ecg_r1.sft import SFTConfig
-from ecg_r1.train import Recipe, load_encoders, model_card, tasks_of, train_nano
+from ecg_r1.train import Recipe, _prompts, load_encoders, tasks_of, train_nano
 
 datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
 
@@ -51,6 +56,8 @@ def trained(tmp_path_factory, assets):
         vision=short("vision", distil=0.5),
         feature_variants=2,
         sft=SFTConfig(steps=2, batch_size=2, workers=0, warmup_steps=1),
+        rl=RLConfig(steps=1, prompts=2, samples=2, retries=0, max_new_tokens=4),
+        rl_simulated=2,
         processes=1,
     )
     train_nano([folder], out, recipe)
@@ -100,6 +107,50 @@ def test_the_report_is_on_fold_8_and_its_card_shows_the_numbers_of_the_run(train
     card = (folder / "README.md").read_text()
     assert f"{run['results']['fold 8, all']['constant']['label_jaccard']:g}" in card
     assert "ptbxl, report: 1" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("better", ["tuned", "rewarded"])
+def test_fold_7_chooses_what_is_shipped(better, trained, rows, tmp_path, monkeypatch):
+    """Each checkpoint "reads" with texts of our own; the one whose labels are right ships."""
+    out, recipe, _ = trained
+    shutil.copytree(out, tmp_path / "run")
+    out = tmp_path / "run"
+    fold_7 = [split.replace("train", "choose") for split in rows["split"]]
+    rows = rows.remove_columns("split").add_column("split", fold_7)
+
+    def told(row, name):
+        right = row["text"] if name.startswith(better) else "<answer>atrial flutter</answer>"
+        return {arm: Row(row["id"], arm, "clean", right) for arm in ("signal", "image", "both")}
+
+    def read(members, _, file):
+        texts = [one for row in members for one in told(row, file.name).values()]
+        truths = {row["id"]: truth_of_row(row) for row in members}
+        return Run({}, truths, {one.key: one for one in texts})
+
+    monkeypatch.setattr("ecg_r1.card.read_rows", read)
+    for name in ("tuned", "rewarded"):
+        (out / name / "which.txt").write_text(name)
+    report(rows, out, asdict(recipe))
+    assert (out / "nano" / "which.txt").read_text() == better
+    run = json.loads((out / "nano" / "run.json").read_text())
+    assert run["rl"]["shipped"] is (better == "rewarded")
+    change = run["rl"]["groups"]["fold 8"]["changes"]["both"]["labels"]["value"]
+    assert change == (1 if better == "rewarded" else -1)
+    card = (out / "nano" / "README.md").read_text()
+    assert f"checkpoint {'after' if better == 'rewarded' else 'before'} it" in card
+    assert (out / "nano" / "rewards.png").stat().st_size > 1000
+
+
+def test_prompts_are_all_real_rows_and_some_simulated_ones_with_a_solution():
+    made = {
+        "id": list("abcdef"),
+        "source": ["simulated", "ptbxl", "simulated", "simulated", "cinc", "ptbxl"],
+        "solution": ["s", "s", "", "s", "s", ""],
+    }
+    rows = datasets.Dataset.from_dict(made)
+    assert _prompts(rows, 1)["id"] == ["a", "b", "e"]
+    assert _prompts(rows, 0)["id"] == ["b", "e"]
 
 
 @pytest.mark.slow

@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from ecg_r1.claims.facts import Facts
-from ecg_r1.evaluate.files import Row, Run, Truth
+from ecg_r1.evaluate.conditions import ARMS
+from ecg_r1.evaluate.files import Readings, Row, Run, Truth
 from ecg_r1.evaluate.stated import NUMBERS, diagnoses_of, repeated_numbers, stated_numbers
 from ecg_r1.evaluate.statistics import (
     counts_of,
@@ -148,22 +150,35 @@ def _repeated(pairs: list[tuple[Truth, Row]]) -> dict[str, Any]:
 # --- the rows of a corpus -----------------------------------------------------------------
 
 
-def read_rows(rows: Sequence[Mapping[str, Any]], model: "LoadedModel") -> Run:
-    """Read every row of a corpus with all arms, as a run that lies in memory only.
+def read_rows(
+    rows: Sequence[Mapping[str, Any]], model: "LoadedModel", file: Path | None = None
+) -> Run:
+    """Read every row of a corpus with all arms; shows a progress bar.
 
-    Shows a progress bar. Every row is its own patient: the records that a corpus holds out have
-    no copies.
+    Every row is its own patient: the records that a corpus holds out have no copies.
+
+    Args:
+        rows: Of a corpus.
+        model: The reader.
+        file: Keeps the readings; those that it holds are not made again.
     """
     from ecg_r1.corpus import row_ecg  # noqa: PLC0415
     from ecg_r1.reading import interpret  # noqa: PLC0415  brings torch
 
-    truths, readings = {}, {}
+    kept = Readings(file) if file else None
+    truths, readings = {}, dict(kept.rows) if kept else {}
     for row in tqdm(rows, desc="reading"):
         truths[row["id"]] = truth_of_row(row)
-        for arm, told in interpret(ecg=row_ecg(row), model=model).items():
-            read = Row(row["id"], arm, "clean", told.text, told.n_tokens, told.seconds)
-            readings[read.key] = read
-    return Run({}, truths, readings)
+        if (row["id"], ARMS[0], "clean") in readings:
+            continue
+        made = [
+            Row(row["id"], arm, "clean", told.text, told.n_tokens, told.seconds)
+            for arm, told in interpret(ecg=row_ecg(row), model=model).items()
+        ]
+        readings |= {one.key: one for one in made}
+        if kept:
+            kept.keep(made)
+    return Run({}, truths, {key: row for key, row in readings.items() if key[0] in truths})
 
 
 def truth_of_row(row: Mapping[str, Any]) -> Truth:
