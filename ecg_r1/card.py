@@ -45,12 +45,13 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
         groups["fold 7"] = [row for row in held_out if row["source"] != "simulated"]
         groups["simulated"] = [r for r in held_out if r["source"] == "simulated"][:SIMULATED]
     groups = {name: members for name, members in groups.items() if members}
+    models = {name: load_model(str(out / name)) for name in trained}
     read = {
         name: {
-            group: read_rows(members, load_model(str(out / name)), _kept(out, name))
+            group: read_rows(members, model, _kept(out, name))
             for group, members in groups.items()
         }
-        for name in trained
+        for name, model in models.items()
     }
     chosen = max(trained, key=lambda name: _overlap(read[name].get("fold 7")))
     folder = out / "nano"
@@ -62,7 +63,7 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
         "sft": _sft_facts(out),
         "notes": _notes(out / "notes.txt"),
         "encoders": {part: _last(out / f"{part}.jsonl") for part in ("tower", "vision")},
-        "parameters": sum(p.numel() for p in load_model(str(folder)).model.model.parameters()),
+        "parameters": sum(p.numel() for p in models[chosen].model.model.parameters()),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
         "results": _results(read[chosen]["fold 8"]),

@@ -75,7 +75,7 @@ RL_RUN = RLConfig(
 class Recipe:
     """The third version of nano; every choice that a run makes is here.
 
-    The steps fit into about 130 minutes on two quiet cores (README, "Train").
+    The steps take about four hours on two cores; the model card has the minutes of each stage.
 
     Attributes:
         simulated: Simulated records to train on.

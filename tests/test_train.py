@@ -15,7 +15,7 @@ from ecg_r1.card import model_card, report
 from ecg_r1.coca import CAPTION_WEIGHT, coca_losses, pretrain_coca
 from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
-from ecg_r1.evaluate import Row, Run
+from ecg_r1.evaluate import Row, Run, read_rows
 from ecg_r1.evaluate.stage_one import truth_of_row
 from ecg_r1.nano import nano_processor, new_nano, page_patches, pixel_values, train_tokenizer
 from ecg_r1.pretrain import (
@@ -140,6 +140,26 @@ def test_fold_7_chooses_what_is_shipped(better, trained, rows, tmp_path, monkeyp
     card = (out / "nano" / "README.md").read_text()
     assert f"checkpoint {'after' if better == 'rewarded' else 'before'} it" in card
     assert (out / "nano" / "rewards.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_readings_that_are_kept_are_not_made_again(trained, rows, tmp_path, monkeypatch):
+    model, some = load_model(str(trained[0] / "nano")), [rows[0], rows[1]]
+    first = read_rows(some[:1], model, tmp_path / "kept.jsonl")
+    asked = []
+
+    def counted(**given):
+        asked.append(given["ecg"])
+        return interpret(**given)
+
+    monkeypatch.setattr("ecg_r1.reading.interpret", counted)
+    both = read_rows(some, model, tmp_path / "kept.jsonl")
+    assert len(asked) == 1
+    np.testing.assert_array_equal(asked[0].signal, row_ecg(some[1]).signal)
+    assert {key: both.rows[key] for key in first.rows} == first.rows
+    assert len(both.rows) == 6
+    again = read_rows(some[1:], model, tmp_path / "kept.jsonl")  # and no row of another record
+    assert {key[0] for key in again.rows} == {some[1]["id"]}
 
 
 def test_prompts_are_all_real_rows_and_some_simulated_ones_with_a_solution():

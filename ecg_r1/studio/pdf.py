@@ -23,6 +23,9 @@ LINE_HEIGHT = 1.35  # of its letters
 HEADINGS_PT = {"title": 17, "heading": 14, "subheading": 12}  # kinds of lines by their depth
 RED = (122, 12, 18)
 TRACE_WORDS = "The twelve leads, drawn on ECG paper at 25 mm/s and 10 mm/mV."
+UNCALIBRATED_WORDS = (
+    "The twelve leads at 25 mm/s, uncalibrated: their heights are no millivolts."
+)
 PHOTO_WORDS = "The picture of an ECG page that was read."
 PHOTO_PX = 1600  # at most, and then 200 dots per inch
 
@@ -89,7 +92,8 @@ def _drawn(session: Session) -> tuple[Image.Image | BytesIO, str]:
     """The ECG as a picture, and what that shows."""
     study, change = session.study, session.change
     if study.ecg is not None:
-        return draw_page(altered(study.ecg, change), px_per_mm=6), TRACE_WORDS
+        told = TRACE_WORDS if study.ecg.calibrated else UNCALIBRATED_WORDS
+        return draw_page(altered(study.ecg, change), px_per_mm=6), told
     photo = damaged(study.image, change).convert("RGB")
     photo.thumbnail((PHOTO_PX, PHOTO_PX))
     out = BytesIO()
