@@ -457,21 +457,29 @@ def add_train_options(parser: argparse.ArgumentParser) -> None:
         type=_names,
         default=(),
         metavar="NAMES",
-        help="some of corpus,tower,vision,features,sft,report (default: all); each resumes by "
-        "itself",
+        help="some of corpus,tower,vision,features,sft,rl,report (default: all); each resumes "
+        "by itself",
+    )
+    parser.add_argument(
+        "--dropout",
+        choices=("paper", "paper-code", "none"),
+        default="paper",
+        help="modality dropout of sft and rl; what comes before them is the same with each",
     )
 
 
 def run_train(options: argparse.Namespace) -> None:
     """Train nano stage by stage, with progress bars."""
     try:
+        from ecg_r1.dropout import ModalityDropout
         from ecg_r1.train import STAGES, Recipe, train_nano
     except ModuleNotFoundError as error:
         raise ECGError(f'{error}; training needs `pip install -e ".[train]"`') from error
     unknown = [stage for stage in options.stages if stage not in STAGES]
     if unknown:
         raise ECGError(f"{unknown[0]!r} is no stage; choose from {', '.join(STAGES)}")
-    train_nano(options.data, options.out, Recipe(), options.stages or STAGES)
+    recipe = Recipe().with_dropout(ModalityDropout.named(options.dropout))
+    train_nano(options.data, options.out, recipe, options.stages or STAGES)
 
 
 # ---------------------------------------------------------------------------- all of them

@@ -22,6 +22,7 @@ from ecg_r1.corpus import (
     simulated_tasks,
     tasks_named,
 )
+from ecg_r1.dropout import ModalityDropout
 from ecg_r1.ecg import ECGError
 from ecg_r1.loading import load_model
 from ecg_r1.model import ECGR1ForConditionalGeneration
@@ -108,6 +109,12 @@ class Recipe:
     rl_simulated: int = 2000
     seed: int = 0
     processes: int = 2
+
+    def with_dropout(self, dropout: ModalityDropout) -> "Recipe":
+        """The same recipe but for how modalities are hidden in fine-tuning and RL."""
+        return replace(
+            self, sft=replace(self.sft, dropout=dropout), rl=replace(self.rl, dropout=dropout)
+        )
 
 
 def tasks_of(folders: Sequence[Path], recipe: Recipe) -> list[Task]:

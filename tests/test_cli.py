@@ -20,6 +20,7 @@ from ecg_r1.page import draw_page
 from ecg_r1.pictures import open_page_image
 from ecg_r1.reading import Reading
 from ecg_r1.simulate import HeartSpec, Recording, simulate
+from ecg_r1.train import Recipe
 
 EXAMPLE = str(ROOT / "assets/ecgs/A0002.hea")  # CPSC2018, sinus rhythm, 500 Hz
 DONE = Reading(
@@ -273,6 +274,18 @@ def test_training_refuses_an_unknown_stage_and_a_folder_without_records(tmp_path
     assert "'polish' is no stage; choose from corpus, tower" in capsys.readouterr().err
     assert main(["train", "nano", "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
     assert "is no PTB-XL (ptbxl_database.csv), no LUDB" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "shares"), [([], (0.5, 0.1)), (["none"], (0.0, 0.0))])
+def test_training_without_dropout_changes_nothing_else(option, shares, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("ecg_r1.train.train_nano", lambda *args: given.append(args))
+    dropout = ["--dropout", *option] if option else []
+    assert main(["train", "nano", "--out", str(tmp_path), *dropout]) == 0
+    recipe, usual = given[0][2], Recipe()
+    for run in (recipe.sft, recipe.rl):
+        assert (run.dropout.p_drop, run.dropout.p_swap, run.dropout.draws) == (*shares, 1)
+    assert recipe.with_dropout(usual.sft.dropout) == usual
 
 
 def test_a_transparent_page_is_opened_on_white(tmp_path):
