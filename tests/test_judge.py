@@ -49,6 +49,9 @@ def verdict(text: str, facts: Facts = FACTS) -> list[str]:
         pytest.param("QTc 450 ms, within normal limits", "contradicted", id="450 in a man"),
         pytest.param("QRS 90 mV", "contradicted", id="impossible unit"),
         pytest.param("QT 400 ms", "not_checkable", id="not measured"),
+        pytest.param("QT interval not measurable", "supported", id="not measured, as told"),
+        pytest.param("PR interval not measurable", "contradicted", id="160 ms were measured"),
+        pytest.param("Voltages not measurable", "contradicted", id="they were measured"),
         pytest.param("R 1.1 mV in V5", "supported", id="0.1 mV off"),
         pytest.param("R 1.1 mV in aVR", "contradicted", id="no R there"),
         pytest.param("ST elevation in II, III and aVF", "supported", id="all leads"),
@@ -110,6 +113,7 @@ def test_st_elevation_bears_out_an_acute_infarction_that_nothing_else_explains()
 def test_without_calibration_voltages_say_nothing():
     facts = Facts(numbers={}, leads=FACTS.leads, calibrated=False)
     assert verdict("R 3 mV in V5; ST elevation in II", facts) == ["not_checkable"] * 2
+    assert verdict("Voltages not measurable", facts) == ["supported"]
 
 
 def test_facts_survive_json():

@@ -108,6 +108,33 @@ def test_evidence_by_hand():
     assert strict_evidence_reward([pasted], **only)[0] == pytest.approx(2 / 3)
 
 
+def test_not_measurable_costs_what_wrong_numbers_cost():
+    """Found by nano: "Voltages not measurable" was free, and wrong voltages were not."""
+    key = "step_3_chamber_hypertrophy_voltage: S in V1 14 mm; R in V5 20 mm; no LVH; no RVH"
+    key += "\nstep_5_electrolytes_qt: QT 400 ms; no U waves; no hyperkalemia; no hypokalemia"
+    rest = "No LVH. No RVH.", "No U waves. No hyperkalemia. No hypokalemia."
+
+    def score(voltages, qt, **known):
+        steps = {3: f"{voltages} {rest[0]}", 5: f"{qt} {rest[1]}"}
+        return strict_evidence_reward([reading(steps, "x")], solution=[key], **known)[0]
+
+    wrong = score("S in V1 44 mm. R in V5 50 mm.", "QT 200 ms.")
+    silent = score("", "")
+    withheld = score("Voltages not measurable.", "QT not measurable.")
+    assert 0 < withheld < silent
+    assert withheld == pytest.approx(wrong)
+    # Recall 5/8, precision 5/8, of 8 claims 3 are wrong: 5/8 * (1 - 2 * 3/8).
+    assert withheld == pytest.approx(5 / 8 * 2 / 8)
+    # Where it was not measured and is not asked for, it is true and costs nothing.
+    no_qt = key.replace("QT 400 ms; ", "")
+    steps = {3: f"S in V1 14 mm. R in V5 20 mm. {rest[0]}", 5: f"QT not measurable. {rest[1]}"}
+    known = json.dumps({"hr_bpm": 70})
+    (free,) = strict_evidence_reward(
+        [reading(steps, "x")], solution=[no_qt], measurements=[known]
+    )
+    assert free == pytest.approx(1.0)
+
+
 def test_leads_count_by_their_overlap():
     key = "step_4_ischemia_infarction_mimics: ST elevation in V1-V4"
     told = [

@@ -13,10 +13,10 @@ What this leaves out: finding claims in text (`parse`), and a text's quarrels wi
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge_diagnoses import judge_diagnosis
 from ecg_r1.claims.judge_findings import judge_finding, judge_pattern
-from ecg_r1.claims.judge_numbers import judge_number
+from ecg_r1.claims.judge_numbers import judge_number, judge_withheld
 from ecg_r1.claims.judgement import Judgement, Verdict
 from ecg_r1.claims.patterns import PATTERNS
-from ecg_r1.claims.schema import QUANTITIES, Claim
+from ecg_r1.claims.schema import NOT_MEASURABLE, QUANTITIES, Claim
 from ecg_r1.claims.signs import SIGNS
 
 __all__ = ["Judgement", "Verdict", "judge"]
@@ -36,7 +36,9 @@ def judge(claim: Claim, facts: Facts) -> Judgement:
         >>> judge(Claim("interval", "qt_ms", value=400, comparator="="), facts).verdict
         'not_checkable'
     """
-    if claim.name in QUANTITIES:
+    if claim.qualifier == NOT_MEASURABLE:
+        found = judge_withheld(claim, facts)
+    elif claim.name in QUANTITIES:
         found = judge_number(claim, facts)
     elif claim.name in SIGNS and claim.kind not in ("diagnosis", "exclusion"):
         found = judge_finding(claim, facts)

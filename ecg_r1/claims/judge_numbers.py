@@ -44,6 +44,20 @@ def judge_number(claim: Claim, facts: Facts) -> Judgement:
     return Judgement(verdict, told if is_true else against or told, value, leads, where)
 
 
+def judge_withheld(claim: Claim, facts: Facts) -> Judgement:
+    """The verdict on "not measurable"."""
+    kind, unit = QUANTITIES[claim.name]
+    if kind == "voltage" and not facts.calibrated:
+        return Judgement("supported", UNCALIBRATED)
+    measured = _measured(claim, facts)
+    if measured:
+        lead, value = measured[0]
+        told = f"measured {value:.2f} mV in {lead}" if lead else f"measured {value:.0f} {unit}"
+        where = _where(claim.name, facts)
+        return Judgement("contradicted", told, value, (lead,) if lead else (), where)
+    return Judgement("supported", facts.reasons.get(claim.name, NOT_MEASURED))
+
+
 def _measured(claim: Claim, facts: Facts) -> list[tuple[str, float]]:
     """(lead, value) pairs that the claim may mean; lead "" for the whole record."""
     name = claim.name

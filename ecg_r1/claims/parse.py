@@ -24,6 +24,7 @@ from ecg_r1.claims.quantities import (
 from ecg_r1.claims.schema import QUALITY_FINDINGS, Claim, Polarity, kind_of
 from ecg_r1.claims.tables import without_tables
 from ecg_r1.claims.text import ANSWER, lowered, sentences
+from ecg_r1.claims.withheld import withheld_claims
 from ecg_r1.labels import canonical
 
 _PLACED = ("myocardial ischaemia", "brugada pattern", "wellens pattern")  # said of leads
@@ -112,14 +113,17 @@ def _sentence(text: str, raw: str) -> list[Claim]:
     if start:
         text, raw = " " * start + text[start:], " " * start + raw[start:]
     named, found_numbers = mentions(text), numbers(text)
+    part = unjudged(text)
+    seen = places(raw, text)
+    withheld = withheld_claims(text, raw, named, seen, part)
     if not named and not any(n.unit in ("bpm", "ms", "degrees") for n in found_numbers):
-        return []
-    first, last = unjudged(text)
+        return withheld
+    first, last = part
     if last:
         named = [one for one in named if not first <= one.start < last]
         found_numbers = [one for one in found_numbers if not first <= one.start < last]
-    frame = Frame(text, raw, named, found_numbers, places(raw, text))
-    return _claims(frame)
+    found = withheld + _claims(Frame(text, raw, named, found_numbers, seen))
+    return sorted(found, key=lambda claim: claim.span[0]) if withheld else found
 
 
 def _claims(frame: Frame) -> list[Claim]:

@@ -41,10 +41,11 @@ QUANTITIES: dict[str, tuple[Kind, str]] = {
     "cornell_mv": ("voltage", "mV"),
 }
 
+NOT_MEASURABLE = "not measurable"
 # What a text may say of a quantity in words; "normal" also when it says "within limits".
 QUALIFIERS = (
     "normal", "short", "prolonged", "borderline", "wide", "narrow", "slow", "fast", "left",
-    "right", "extreme", "low", "high", "severely prolonged",
+    "right", "extreme", "low", "high", "severely prolonged", NOT_MEASURABLE,
 )  # fmt: skip
 
 RHYTHM_FINDINGS = (

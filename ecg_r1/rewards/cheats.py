@@ -108,6 +108,17 @@ def _wrong_numbers(solution: str) -> str:
     return reading(steps, "sinus rhythm")
 
 
+def _withheld(solution: str) -> str:
+    """True words, and of every number that it is not measurable."""
+    phrases = evidence_phrases(solution)
+    steps = {
+        n: ". ".join(one for one in p if not re.search(r"\d", one)) for n, p in phrases.items()
+    }
+    for step, names in ((1, "Heart rate"), (2, "PR, QRS and axis"), (3, "Voltages"), (5, "QT")):
+        steps[step] = f"{names} not measurable. {steps.get(step, '')}"
+    return reading(steps, "; ".join(true_labels(solution)))
+
+
 def _prefixed(phrase: str) -> str:
     """A digit before each number: the old number is still a substring."""
     return "".join(
@@ -166,6 +177,7 @@ CHEATS: dict[str, Cheat] = {
     "right findings in wrong leads": _wrong_leads,
     "right words, wrong numbers": _wrong_numbers,
     "numbers as wide ranges": _wide_ranges,
+    "calls numbers not measurable": _withheld,
     "copies the titles": _titles_only,
     "steps exchanged": _swapped_steps,
     "steps left out": _steps_left_out,

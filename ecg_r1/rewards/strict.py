@@ -3,8 +3,9 @@
 The same three ideas as the paper's, over parsed claims: a denial is no finding, a number counts
 within its tolerance, what stands in the wrong step counts a quarter, what was not asked for or
 is pasted elsewhere again lowers precision, and what contradicts the measurements costs. True
-words beyond the evidence neither earn nor dilute. What this leaves out: whether a text reads
-well.
+words beyond the evidence neither earn nor dilute. To call a measured number not measurable
+costs as much as to tell it wrong: nano, paid for true numbers, learned within forty steps to
+say so of those that it reads badly. What this leaves out: whether a text reads well.
 """
 
 import json
@@ -19,7 +20,7 @@ from ecg_r1.claims.bands import away, middle, says_nothing, tolerance
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judge import judge
 from ecg_r1.claims.parse import parse_claims, stated
-from ecg_r1.claims.schema import QUANTITIES, Claim
+from ecg_r1.claims.schema import NOT_MEASURABLE, QUANTITIES, Claim
 from ecg_r1.claims.text import ANSWER
 from ecg_r1.corpus.evidence import STEP_KEYS
 from ecg_r1.corpus.statement import claim_from
@@ -32,6 +33,7 @@ LONGEST = 20_000  # characters; a reading has about 3,000, and what is longer ea
 WRONG_STEP = 0.25  # what a claim is worth that stands in another step than its own
 REPEATED_IN = (6, 7, 8)  # the reasoning, the summary and the answer say things again
 CONTRADICTION_COST = 2.0  # times the share of contradicted claims
+_VOLTAGES = {name for name, (kind, _) in QUANTITIES.items() if kind == "voltage"}
 _FACTS = frozenset(field.name for field in fields(Facts))
 
 
@@ -146,10 +148,10 @@ def _evidence_score(text: str, solution: Any, evidence: Any, measured: Any) -> f
     recall, matched = _matched(expected, claims)
     if not matched:
         return 0.0
-    true, wrong = _beside(claims, matched, expected, facts)
-    counted = len(claims) - true
+    true, wrong, denied = _beside(claims, matched, expected, facts)
+    counted = len(claims) - true + denied
     f1 = _harmonic(recall, sum(matched.values()) / counted)
-    return f1 * max(0.0, 1 - CONTRADICTION_COST * wrong / counted)
+    return f1 * max(0.0, 1 - CONTRADICTION_COST * (wrong + denied) / counted)
 
 
 def _beside(
@@ -157,10 +159,14 @@ def _beside(
     matched: Mapping[int, float],
     expected: Sequence[tuple[int, Claim]],
     facts: Facts | None,
-) -> tuple[int, int]:
-    """How many claims beyond the evidence are borne out, and how many contradicted."""
+) -> tuple[int, int, int]:
+    """How many claims beyond the evidence are borne out, and how many contradicted.
+
+    Third, how many more numbers of the evidence a false "not measurable" stands for: it costs
+    what a wrong number in the place of each would.
+    """
     told = {claims[index][1] for index in matched}
-    true = wrong = 0
+    true = wrong = denied = 0
     for index, (_, claim) in enumerate(claims):
         if index in matched or claim in told:  # again in another step: worth nothing
             continue
@@ -168,9 +174,20 @@ def _beside(
         verdict = None if facts is None else judge(claim, facts).verdict
         if verdict == "supported" or (verdict != "contradicted" and says_nothing(claim)):
             true += 1
+        elif withheld := _withholds(claim, expected):
+            wrong += 1
+            denied += withheld - 1
         elif verdict == "contradicted" or _is_opposed(claim, expected):
             wrong += 1
-    return true, wrong
+    return true, wrong, denied
+
+
+def _withholds(claim: Claim, expected: Sequence[tuple[int, Claim]]) -> int:
+    """How many numbers of the evidence a text calls not measurable; voltages all at once."""
+    if claim.qualifier != NOT_MEASURABLE:
+        return 0
+    same = {claim.name} if claim.kind != "voltage" else _VOLTAGES
+    return sum(wanted.name in same and wanted.value is not None for _, wanted in expected)
 
 
 def _harmonic(a: float, b: float) -> float:
