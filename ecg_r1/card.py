@@ -171,8 +171,10 @@ _LINES = {
     "qt_ms_mae": "QT, mean absolute error (ms)",
     "axis_deg_mae": "axis, mean absolute error (degrees)",
     "label_jaccard": "labels of `<answer>`, mean Jaccard overlap",
+    "label_auroc": "score of each label at `<answer>`, macro AUROC (5 positives or more)",
+    "repeated": "readings that state one number twice and differently (share)",
     "tokens": "tokens of a reading",
-    "seconds": "seconds for three arms at once, mean",
+    "seconds": "seconds of a reading, 24 at once",
 }
 
 

@@ -16,6 +16,8 @@ from ecg_r1.coca import CAPTION_WEIGHT, coca_losses, pretrain_coca
 from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate import Row, Run, read_rows
+from ecg_r1.evaluate.conditions import ARMS
+from ecg_r1.evaluate.own import OwnReader
 from ecg_r1.evaluate.stage_one import truth_of_row
 from ecg_r1.nano import nano_processor, new_nano, page_patches, pixel_values, train_tokenizer
 from ecg_r1.pretrain import (
@@ -146,17 +148,17 @@ def test_fold_7_chooses_what_is_shipped(better, trained, rows, tmp_path, monkeyp
 def test_readings_that_are_kept_are_not_made_again(trained, rows, tmp_path, monkeypatch):
     model, some = load_model(str(trained[0] / "nano")), [rows[0], rows[1]]
     first = read_rows(some[:1], model, tmp_path / "kept.jsonl")
-    asked = []
+    asked, read = [], OwnReader.read
 
-    def counted(**given):
-        asked.append(given["ecg"])
-        return interpret(**given)
+    def counted(self, shown):
+        asked.extend(shown)
+        return read(self, shown)
 
-    monkeypatch.setattr("ecg_r1.reading.interpret", counted)
+    monkeypatch.setattr(OwnReader, "read", counted)
     both = read_rows(some, model, tmp_path / "kept.jsonl")
-    assert len(asked) == 1
-    np.testing.assert_array_equal(asked[0].signal, row_ecg(some[1]).signal)
-    assert {key: both.rows[key] for key in first.rows} == first.rows
+    assert [(one.record, one.arm) for one in asked] == [(some[1]["id"], arm) for arm in ARMS]
+    np.testing.assert_array_equal(asked[0].ecg.signal, row_ecg(some[1]).signal)
+    assert [key for key, row in first.rows.items() if row.text != both.rows[key].text] == []
     assert len(both.rows) == 6
     again = read_rows(some[1:], model, tmp_path / "kept.jsonl")  # and no row of another record
     assert {key[0] for key in again.rows} == {some[1]["id"]}

@@ -31,7 +31,7 @@ class OwnReader:
     """A checkpoint of this project.
 
     Args:
-        model: "nano", a folder or a hub id.
+        model: "nano", a folder or a hub id, or a model that is loaded already.
         name: What to call it in results; by default what `name_of` says.
         max_new_tokens: Longest reading; by default what the checkpoint says.
     """
@@ -40,13 +40,13 @@ class OwnReader:
 
     def __init__(
         self,
-        model: str = "nano",
+        model: str | LoadedModel = "nano",
         *,
         name: str = "",
         max_new_tokens: int | None = None,
     ) -> None:
-        self.loaded = load_model(model)
-        self.name = name or name_of(model)
+        self.loaded = load_model(model) if isinstance(model, str) else model
+        self.name = name or name_of(self.loaded.name)
         self.max_new_tokens = max_new_tokens or self.loaded.processor.prompt.max_new_tokens
 
     @property

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from ecg_r1.claims.facts import Facts
 from ecg_r1.evaluate.conditions import ARMS
 from ecg_r1.evaluate.files import Readings, Row, Run, Truth
+from ecg_r1.evaluate.readers import Shown
 from ecg_r1.evaluate.stated import NUMBERS, diagnoses_of, repeated_numbers, stated_numbers
 from ecg_r1.evaluate.statistics import (
     counts_of,
@@ -21,11 +22,13 @@ from ecg_r1.evaluate.statistics import (
     turned,
     with_interval,
 )
+from ecg_r1.page import draw_page
 from ecg_r1.report import parse_report
 
 if TYPE_CHECKING:
     from ecg_r1.loading import LoadedModel
 
+AT_ONCE = 8  # records of a batch, each with its arms
 CONSTANT = ("sinus rhythm", "normal ecg")  # what an answer that never looks would say
 
 
@@ -162,23 +165,50 @@ def read_rows(
         model: The reader.
         file: Keeps the readings; those that it holds are not made again.
     """
-    from ecg_r1.corpus import row_ecg  # noqa: PLC0415
-    from ecg_r1.reading import interpret  # noqa: PLC0415  brings torch
+    from ecg_r1.evaluate.own import OwnReader  # noqa: PLC0415  brings torch
 
+    reader = OwnReader(model)
     kept = Readings(file) if file else None
-    truths, readings = {}, dict(kept.rows) if kept else {}
-    for row in tqdm(rows, desc="reading"):
-        truths[row["id"]] = truth_of_row(row)
-        if (row["id"], ARMS[0], "clean") in readings:
-            continue
-        made = [
-            Row(row["id"], arm, "clean", told.text, told.n_tokens, told.seconds)
-            for arm, told in interpret(ecg=row_ecg(row), model=model).items()
-        ]
-        readings |= {one.key: one for one in made}
-        if kept:
-            kept.keep(made)
-    return Run({}, truths, {key: row for key, row in readings.items() if key[0] in truths})
+    truths = {row["id"]: truth_of_row(row) for row in rows}
+    readings = {
+        key: row for key, row in (kept.rows if kept else {}).items() if key[0] in truths
+    }
+    # A kill may have cut a record's last arms off: all are asked for.
+    waiting = [
+        row for row in rows if any((row["id"], arm, "clean") not in readings for arm in ARMS)
+    ]
+    with tqdm(total=len(rows), initial=len(rows) - len(waiting), desc="reading") as bar:
+        for start in range(0, len(waiting), AT_ONCE):
+            some = waiting[start : start + AT_ONCE]
+            shown = [one for row in some for one in _shown(row, reader.page)]
+            made = [
+                Row(one.record, one.arm, "clean", told.text, told.n_tokens, told.seconds,
+                    scores=told.scores)
+                for one, told in zip(shown, reader.read(shown), strict=True)
+            ]  # fmt: skip
+            readings |= {one.key: one for one in made}
+            if kept:
+                kept.keep(made)
+            bar.update(len(some))
+    return Run({}, truths, readings)
+
+
+def _shown(row: Mapping[str, Any], page: Mapping[str, Any]) -> list[Shown]:
+    """A row of a corpus to each arm, its page drawn anew and clean."""
+    from ecg_r1.corpus import row_ecg  # noqa: PLC0415
+
+    ecg = row_ecg(row)
+    picture = draw_page(ecg, **page)
+    return [
+        Shown(
+            row["id"],
+            arm,
+            ecg=ecg if arm != "image" else None,
+            image=picture if arm != "signal" else None,
+            scored=True,
+        )
+        for arm in ARMS
+    ]
 
 
 def truth_of_row(row: Mapping[str, Any]) -> Truth:
@@ -209,8 +239,8 @@ def summarise(run: Run) -> dict[str, dict[str, Any]]:
     Returns:
         Arm, or "constant", to `label_jaccard` and, of each number, `<number>_mae`,
         `<number>_median`, `<number>_r` and `<number>_n`; arms also have `records`,
-        `well_formed`, `tokens` and `seconds`. The constant answers the median of these very
-        records and `CONSTANT`.
+        `well_formed`, `repeated`, `label_auroc`, `tokens` and `seconds`. The constant answers
+        the median of these very records and `CONSTANT`.
     """
     found = {arm: stage_one(run, arm) for arm in run.arms}
     told = {arm: _flat(one) for arm, one in found.items()}
@@ -222,7 +252,9 @@ def summarise(run: Run) -> dict[str, dict[str, Any]]:
 def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
     flat = {name: one[name] for name in ("records", "tokens", "seconds")}
     flat["well_formed"] = one["well_formed"]["value"]
+    flat["repeated"] = one["repeated"]["value"]
     flat["label_jaccard"] = one["labels"]["jaccard"]["value"]
+    flat["label_auroc"] = (one["labels"]["auroc"] or {}).get("macro")
     for name, errors in one["numbers"].items():
         flat |= {f"{name}_{key}": errors[key] for key in ("mae", "median", "r", "n")}
     return flat
