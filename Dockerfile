@@ -1,4 +1,5 @@
-# The studio on a CPU: docker build -t ecg-r1-studio . && docker run -p 7860:7860 ecg-r1-studio
+# The studio on a CPU: docker build -t ecg-r1-studio .
+# For this machine alone: docker run -p 127.0.0.1:7860:7860 ecg-r1-studio
 FROM python:3.12-slim
 
 WORKDIR /studio

@@ -3,9 +3,9 @@
 Run `python -m benchmarks.claims [--records N] [--json OUT.json]`. The hand-labelled claims of
 `tests/claims` were written before the parser. Of the lines, the odd ones (from 0) were looked
 at while it was mended, and the even ones not before November 2026; they are counted apart, and
-since then neither half is unseen. What the even half said last before it was looked at stands
-in the README. Planted errors come from `benchmarks.plants`, in template readings of simulated
-records.
+since then neither half is unseen. What the even half said last before it was looked at (at
+commit f21913d) stands in the README. Planted errors come from `benchmarks.plants`, in template
+readings of simulated records.
 
 "name" asks for kind, name and polarity; "all" also for the number, the leads and the word on
 it. A verdict is first asked of the labelled claim, then of the claim found in the text.

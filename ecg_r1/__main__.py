@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from PIL.PngImagePlugin import PngInfo
+
 from ecg_r1 import DISCLAIMER
 from ecg_r1.auditing import audit
 from ecg_r1.corpus.options import (
@@ -31,10 +33,12 @@ from ecg_r1.sft.options import add_sft_options, run_sft
 from ecg_r1.towers import add_tower_options, run_tower
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ecg_r1.loading import LoadedModel
     from ecg_r1.measurement import Measurements
     from ecg_r1.protocol import Findings
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -344,9 +348,20 @@ def run_page(options: argparse.Namespace) -> None:
     """Draw one ECG on paper and save the picture."""
     _check_picture(options.output)
     picture = draw_page(
-        _record(options), options.layout, speed_mm_s=options.speed, gain_mm_mv=options.gain
+        _record(options),
+        options.layout,
+        speed_mm_s=options.speed,
+        gain_mm_mv=options.gain,
+        disclaimer=DISCLAIMER,
     )
-    picture.save(options.output, dpi=picture.info["dpi"])
+    _save_page(picture, options.output)
+
+
+def _save_page(page: "Image", path: Path) -> None:
+    """Save a page with its resolution, its disclaimer as PNG text or JPEG comment."""
+    texts = PngInfo()
+    texts.add_text("Disclaimer", DISCLAIMER)
+    page.save(path, dpi=page.info["dpi"], pnginfo=texts, comment=DISCLAIMER)
 
 
 # ---------------------------------------------------------------------------- simulate
@@ -402,7 +417,7 @@ def run_simulate(options: argparse.Namespace) -> None:
 
 def _save_simulated(ecg: ECG, path: Path) -> None:
     if path.suffix.lower() == ".png":
-        draw_page(ecg).save(path)
+        _save_page(draw_page(ecg, disclaimer=DISCLAIMER), path)
     elif path.suffix.lower() == ".csv":
         rows = [",".join(("time_s", *(f"{lead} (mV)" for lead in ecg.leads)))]
         for k, sample in enumerate(ecg.signal.T.tolist()):

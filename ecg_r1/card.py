@@ -15,6 +15,7 @@ import torch
 from ecg_r1 import DISCLAIMER
 from ecg_r1.evaluate import Run, read_rows, summarise
 from ecg_r1.evaluate.compare import compare
+from ecg_r1.evaluate.files import code_state, data_hash
 from ecg_r1.evaluate.own import weights_hash
 from ecg_r1.evaluate.statistics import with_interval
 from ecg_r1.loading import load_model
@@ -29,9 +30,10 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
     """Evaluate what was trained, ship the better checkpoint as `out/nano`, write its card.
 
     The checkpoint after reinforcement learning, where there is one, is shipped when its labels
-    overlap more with those of fold 7's real records, on the mean of the arms. Fold 8 and fresh
-    simulated hearts only report. Readings are kept in `out/readings`, so that a run that was
-    cut goes on.
+    overlap more with those of fold 7's real records, on the mean of the arms; without any, it is
+    not. Fold 8 and fresh simulated hearts only report; the latter alone where nothing is of
+    fold 8, as of LUDB, which has no folds. Readings are kept in `out/readings`, so that a run
+    that was cut goes on.
 
     Args:
         rows: The whole corpus.
@@ -40,7 +42,7 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
     """
     trained = [name for name in (TUNED, REWARDED) if (out / name / "config.json").is_file()]
     groups = {"fold 8": _of(rows, "report")}
-    if len(trained) > 1:
+    if len(trained) > 1 or not groups["fold 8"]:
         held_out = _of(rows, "choose")
         groups["fold 7"] = [row for row in held_out if row["source"] != "simulated"]
         groups["simulated"] = [r for r in held_out if r["source"] == "simulated"][:SIMULATED]
@@ -65,8 +67,10 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
         "encoders": {part: _last(out / f"{part}.jsonl") for part in ("tower", "vision")},
         "parameters": sum(p.numel() for p in models[chosen].model.model.parameters()),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "commit": code_state(),
+        "data": {name: data_hash(one.truths.values()) for name, one in read[chosen].items()},
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
-        "results": _results(read[chosen]["fold 8"]),
+        "results": _results(read[chosen], "fold 8" if "fold 8" in groups else "simulated"),
     }
     if len(trained) > 1:
         log = [json.loads(line) for line in (out / "rl" / "log.jsonl").open(encoding="utf-8")]
@@ -100,9 +104,10 @@ def _overlap(run: Run | None) -> float:
     return sum(told[arm]["label_jaccard"] for arm in run.arms) / len(run.arms)
 
 
-def _results(read: Run) -> dict[str, Any]:
-    calibrated = {key: truth for key, truth in read.truths.items() if truth.calibrated}
-    groups = {"fold 8, calibrated": replace(read, truths=calibrated), "fold 8, all": read}
+def _results(read: Mapping[str, Run], name: str) -> dict[str, Any]:
+    whole = read[name]
+    calibrated = {key: truth for key, truth in whole.truths.items() if truth.calibrated}
+    groups = {f"{name}, calibrated": replace(whole, truths=calibrated), f"{name}, all": whole}
     return {name: summarise(group) for name, group in groups.items() if group.truths}
 
 
@@ -221,6 +226,11 @@ def _both(one: Mapping[str, Any]) -> str:
         values = [one[when][arm].get(key) for arm in arms for when in ("before", "after")]
         told = " | ".join("" if value is None else f"{value:g}" for value in values)
         lines.append(f"| {words} | {told} |")
+    evidence = [one["changes"][arm].get("strict_evidence", {}) for arm in arms]
+    told = " | ".join(
+        f"{e[k]:.3f}" if k in e else "" for e in evidence for k in ("before", "after")
+    )
+    lines.append(f"| {_CHANGES['strict_evidence']}, mean | {told} |")
     lines += ["", "| change, after less before, with its 95 % interval | | |", "|---|---|---|"]
     for arm, measures in one["changes"].items():
         for key in (name for name in _CHANGES if name in measures):
@@ -237,13 +247,14 @@ def _rl_section(run: Mapping[str, Any]) -> str:
         return ""
     rl, settings = run["rl"], run["recipe"]["rl"]
     shipped = "after" if rl["shipped"] else "before"
+    chose = "Fold 7 chose" if "fold 7" in rl["groups"] else "There was no fold 7 to choose by"
     parts = "\n\n".join(f"### {name}\n\n{_both(one)}" for name, one in rl["groups"].items())
     return f"""
 ## Reinforcement learning, before and after
 
 {settings["steps"]} steps of DAPO, {settings["prompts"]} prompts with {settings["samples"]} answers each, {rl["minutes"]} minutes, with the
 strict rewards for format, diagnoses and evidence, on all real training records and
-{run["recipe"]["rl_simulated"]} simulated ones. Fold 7 chose; shipped is the checkpoint {shipped} it.
+{run["recipe"]["rl_simulated"]} simulated ones. {chose}; shipped is the checkpoint {shipped} it.
 
 ![The rewards of each step](rewards.png)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ecg_r1.inputs import Upload
     from ecg_r1.measurement import Measurements
     from ecg_r1.protocol import Findings
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
 
 ARM_NAMES = {"signal": "Signal only", "image": "Image only", "both": "Signal and image"}
 

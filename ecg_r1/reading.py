@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
@@ -14,7 +14,7 @@ from ecg_r1.ecg import ECG, ECGError
 from ecg_r1.loading import LoadedModel, load_model
 from ecg_r1.page import draw_page
 from ecg_r1.processing import tower_input
-from ecg_r1.report import parse_report
+from ecg_r1.report import Reading, parse_report
 
 ARMS = ("signal", "image", "both")
 CONTROL = "control"  # a further arm: the same question about another ECG
@@ -27,35 +27,6 @@ _ENVIRONMENT = {
 _NEEDS = {"signal": ("signal",), "image": ("image",), "both": ("signal", "image"), CONTROL: ()}
 _REFRESH_S = 0.05  # between two snapshots; faster than the eye reads
 _TAIL = 64  # tokens of an unfinished reading that are decoded again for the next snapshot
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one arm wrote, as far as it has come.
-
-    Attributes:
-        arm: "signal", "image", "both" or "control".
-        text: The model's text, verbatim.
-        steps: Step number to text.
-        summary: The paragraph after the steps.
-        diagnoses: Labels of `<answer>`.
-        well_formed: Whether the text follows the whole grammar.
-        seconds: Time since the request until the arm's last token.
-        n_tokens: Tokens written.
-        done: Whether the arm has finished.
-        problem: Why the arm has no reading, or None.
-    """
-
-    arm: str
-    text: str = ""
-    steps: dict[int, str] = field(default_factory=dict)
-    summary: str = ""
-    diagnoses: list[str] = field(default_factory=list)
-    well_formed: bool = False
-    seconds: float = 0.0
-    n_tokens: int = 0
-    done: bool = False
-    problem: str | None = None
 
 
 def stream(

@@ -4,7 +4,7 @@ What this leaves out: wording. What the steps say is the corpus writer's and the
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 STEP_TITLES = {
     1: "Technical, Rate & Rhythm",
@@ -65,6 +65,35 @@ class ParsedReport:
     def well_formed(self) -> bool:
         """Whether the whole grammar stands there, once and in order."""
         return not self.problems
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one arm wrote, as far as it has come.
+
+    Attributes:
+        arm: "signal", "image", "both" or "control".
+        text: The model's text, verbatim.
+        steps: Step number to text.
+        summary: The paragraph after the steps.
+        diagnoses: Labels of `<answer>`.
+        well_formed: Whether the text follows the whole grammar.
+        seconds: Time since the request until the arm's last token.
+        n_tokens: Tokens written.
+        done: Whether the arm has finished.
+        problem: Why the arm has no reading, or None.
+    """
+
+    arm: str
+    text: str = ""
+    steps: dict[int, str] = field(default_factory=dict)
+    summary: str = ""
+    diagnoses: list[str] = field(default_factory=list)
+    well_formed: bool = False
+    seconds: float = 0.0
+    n_tokens: int = 0
+    done: bool = False
+    problem: str | None = None
 
 
 def format_report(report: Report) -> str:

@@ -80,7 +80,8 @@ class Recipe:
 
     Attributes:
         simulated: Simulated records to train on.
-        choosing: Simulated records that are never trained on.
+        choosing: Simulated records that are never trained on, at least 1; the report is on
+            them where no real record is held out.
         variants: Copies of each calibrated real training record, stretched in time by a few
             per cent.
         uncalibrated_variants: The same for folders named `ptbxl_z`.
@@ -109,6 +110,10 @@ class Recipe:
     rl_simulated: int = 2000
     seed: int = 0
     processes: int = 2
+
+    def __post_init__(self) -> None:
+        if self.choosing < 1:
+            raise ECGError(f"choosing is {self.choosing}: the report needs a record, say 200")
 
     def with_dropout(self, dropout: ModalityDropout) -> "Recipe":
         """The same recipe but for how modalities are hidden in fine-tuning and RL."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from types import SimpleNamespace
 
-from ecg_r1.reading import ARMS, Reading
-from ecg_r1.report import Report, format_report, parse_report
+from ecg_r1.reading import ARMS
+from ecg_r1.report import Reading, Report, format_report, parse_report
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 # PR 160 ms is wrong for the first example, whose PR is measured near 190 ms.

@@ -189,6 +189,9 @@ def test_page_gives_a_picture_and_audit_gives_verdicts_and_both_leave_nothing(cl
     made = client.predict(files, *UNSAID, "12x1", api_name="/page")
     with Image.open(made) as page:
         assert page.size == (1080, 756)  # 270 x 189 mm at four pixels per mm
+        assert page.info["Disclaimer"] == DISCLAIMER
+        shown = draw_page(read_ecg(WFDB[0]), "12x1", disclaimer=DISCLAIMER)
+        np.testing.assert_array_equal(np.asarray(page), np.asarray(shown))
     text = "Atrial fibrillation. PR interval 160 ms."
     found = client.predict(text, files, *UNSAID, api_name="/audit")
     assert found["claims"][0]["verdict"] == "supported"

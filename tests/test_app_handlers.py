@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 from studio import Nano, Script
 
 import ecg_r1.loading
@@ -334,6 +335,21 @@ def test_what_was_forgotten_is_not_replaced_by_an_example(visitor, script):
     assert script.asked == []
 
 
+def test_what_was_made_of_one_ecg_does_not_stand_beside_the_next(visitor, script):
+    visitor.does(visitor.reader.open_page)
+    at, reader, values = visitor.at, visitor.reader, visitor.values
+    made = (at.views.feedback, at.takeaway.files, at.takeaway.link)
+    visitor.takes(reader.compare(values))
+    visitor.takes({made[1]: reader.prepare(values), made[2]: reader.share(values)})
+    assert all(visitor.page[one] for one in made)
+    values[at.example.example] = list(EXAMPLES)[1]
+    visitor.asks(reader.read_example)
+    assert [visitor.page[one] for one in made] == ["", "", ""]
+    demo, _ = build.build_demo(Models(["nano"]))
+    begun = next(one for one in demo.fns.values() if one.api_name == "open")
+    assert {"feedback", "downloads", "share-link"} <= {one.elem_id for one in begun.outputs}
+
+
 def test_a_mistake_of_ours_leaves_no_column_waiting(visitor, monkeypatch):
     def broken(self, jobs):
         raise RuntimeError("a defect")
@@ -443,6 +459,20 @@ def test_over_mcp_there_are_four_tools_of_plain_names(mcp):
     tools = [one.__name__ for one in public if one._mcp_type == "tool"]
     assert tools == (["read", "measure", "page", "audit"] if mcp else [])
     assert len({one.__name__ for one in public}) == len(public) == 4 + len(tools)
+
+
+def test_the_models_card_carries_its_pictures(tmp_path, monkeypatch):
+    (tmp_path / "nano").mkdir()
+    card = "---\nlicense: x\n---\n# nano\n\n![Rewards <rise>](rewards.png)\n\n## Limits\n"
+    (tmp_path / "nano/README.md").write_text(card)
+    Image.new("RGB", (30, 10)).save(tmp_path / "nano/rewards.png")
+    monkeypatch.setattr(build, "shipped", lambda name: tmp_path / name)
+    with gr.Blocks() as demo:
+        build._lay_card()
+    before, picture, after = (one.value.strip() for one in demo.blocks.values())
+    assert (before, after) == ("# nano", "## Limits")
+    assert 'src="data:image/png;base64,' in picture
+    assert 'alt="Rewards &lt;rise&gt;"' in picture
 
 
 def test_torch_comes_with_the_model_and_not_before():

@@ -333,6 +333,25 @@ def test_a_saved_page_knows_its_resolution(tmp_path):
         assert page.size == (270 * 4, 189 * 4)  # 4 px per mm
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "text"),
+    [
+        (["page", EXAMPLE], "a.png", "Disclaimer"),
+        (["page", EXAMPLE], "a.jpg", "comment"),
+        (["simulate"], "a.png", "Disclaimer"),
+    ],
+)
+def test_a_page_given_away_says_in_view_and_in_its_file_that_it_is_no_diagnosis(
+    tmp_path, command, name, text
+):
+    assert main([*command, "-o", str(tmp_path / name)]) == 0
+    with Image.open(tmp_path / name) as page:
+        said = page.info[text]
+        dark = np.asarray(page.convert("L"))[-48:-22, 60:] < 90
+    assert DISCLAIMER in (said.decode() if isinstance(said, bytes) else said)
+    assert dark.sum() > 300  # without the line, hardly a pixel
+
+
 def test_a_cut_checkpoint_is_one_line_and_exit_code_2(tmp_path, capsys):
     folder = shutil.copytree(ROOT / "assets/nano", tmp_path / "cut")
     shard = next(folder.glob("*.safetensors"))

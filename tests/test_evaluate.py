@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from ecg_r1.claims.facts import Facts
+from ecg_r1.corpus import pack_signal
+from ecg_r1.ecg import read_ecg
 from ecg_r1.evaluate import Row, Run, Truth, jaccard, stated_numbers, summarise
 from ecg_r1.evaluate.stage_one import truth_of_row
+from ecg_r1.measurement import measure
 
 NUMBERS = {"hr_bpm": 70.0, "pr_ms": 160.0, "qrs_ms": 90.0, "qt_ms": 400.0, "axis_deg": 175.0}
 
@@ -100,13 +102,15 @@ def test_numbers_of_an_uncalibrated_record_are_not_judged_its_labels_are():
     assert (told["hr_bpm_n"], told["label_jaccard"]) == (0, 1.0)
 
 
-def test_the_row_of_a_corpus_is_a_truth():
-    numbers = [70.0, float("nan"), 90.0, 400.0, 30.0, 1.0]  # PR was not measurable
+def test_the_row_of_a_corpus_is_a_truth(assets):
+    ecg = read_ecg(assets / "ecgs/A0002.hea")
     row = {
-        "id": "ptbxl/1/0", "source": "ptbxl", "labels": ["sinus rhythm"], "numbers": numbers,
-        "calibrated": True, "text": "A reading.", "signal": np.zeros(3, np.int16).tobytes(),
+        "id": "ptbxl/1/0", "source": "ptbxl", "labels": ["sinus rhythm"], "calibrated": False,
+        "text": "A reading.", "signal": pack_signal(ecg).tobytes(),
     }  # fmt: skip
     truth = truth_of_row(row)
-    assert truth.labels == ("sinus rhythm",)
-    assert (truth.source, truth.calibrated) == ("ptbxl", True)
-    assert truth.measured.numbers == {"hr_bpm": 70, "qrs_ms": 90, "qt_ms": 400, "axis_deg": 30}
+    assert truth.labels == truth.measured.key == ("sinus rhythm",)
+    assert (truth.source, truth.calibrated) == ("ptbxl", False)
+    measured = measure(ecg)
+    for name in ("hr_bpm", "pr_ms", "qt_ms"):  # the row's samples are rounded to microvolts
+        assert truth.measured.numbers[name] == pytest.approx(getattr(measured, name), abs=1)

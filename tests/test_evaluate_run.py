@@ -27,12 +27,15 @@ from transformers import (
 )
 
 from ecg_r1.__main__ import main
+from ecg_r1.auditing import audit
 from ecg_r1.claims.facts import Facts
-from ecg_r1.corpus.endpoint import Endpoint
+from ecg_r1.corpus import pack_signal
+from ecg_r1.corpus.endpoint import Endpoint, EndpointError
 from ecg_r1.ecg import LEADS, ECGError, read_ecg
 from ecg_r1.evaluate import conditions, modality, options, own, runner
 from ecg_r1.evaluate.calibration import calibration
 from ecg_r1.evaluate.compare import compare
+from ecg_r1.evaluate.conditions import ARMS
 from ecg_r1.evaluate.consistency import EMBEDDING_NAME, _embedder, consistency
 from ecg_r1.evaluate.ecgbench import ecgbench
 from ecg_r1.evaluate.evidence import evidence_following, first_wrong_step
@@ -40,7 +43,7 @@ from ecg_r1.evaluate.files import Readings, Row, Run, Truth, settle_run
 from ecg_r1.evaluate.grounded import CRITERIA
 from ecg_r1.evaluate.llm_judge import judge_run
 from ecg_r1.evaluate.offline_judge import judge_offline
-from ecg_r1.evaluate.page import load_results, write_page
+from ecg_r1.evaluate.page import _judged, _missing, load_results, write_page
 from ecg_r1.evaluate.readers import (
     FORMAT,
     EndpointReader,
@@ -51,7 +54,7 @@ from ecg_r1.evaluate.readers import (
     measurement_table,
 )
 from ecg_r1.evaluate.records import list_records, prepare
-from ecg_r1.evaluate.stage_one import stage_one
+from ecg_r1.evaluate.stage_one import read_rows, stage_one, truth_of_row
 from ecg_r1.evaluate.suite import SUITES, evaluate_run
 from ecg_r1.page import draw_page
 from ecg_r1.report import QUESTION
@@ -102,6 +105,48 @@ def test_a_killed_run_loses_its_unfinished_line_only(tmp_path):
     store.keep([Row("b", "signal", "clean", "two")])
     assert Readings(path).rows["a", "signal", "clean"].scores == {"x": -0.5}
     assert ("b", "signal", "clean") in Readings(path)
+
+
+def row_of(ecg, *labels):
+    """A row of a corpus with what a report asks of it."""
+    return {
+        "id": "a", "signal": pack_signal(ecg).tobytes(), "calibrated": True, "source": "cinc",
+        "labels": list(labels), "text": "",
+    }  # fmt: skip
+
+
+def test_a_record_of_a_corpus_that_lost_an_arm_to_a_kill_is_read_again(
+    assets, tmp_path, monkeypatch
+):
+    asked, kept = [], tmp_path / "kept.jsonl"
+
+    class Scripted:
+        page = {"px_per_mm": 2.0}  # noqa: RUF012
+
+        def __init__(self, _):
+            pass
+
+        def read(self, shown):
+            asked.append([one.arm for one in shown])
+            return [Told(one.arm) for one in shown]
+
+    monkeypatch.setattr(own, "OwnReader", Scripted)
+    ecg = read_ecg(assets / "ecgs/A0002.hea")
+    row = row_of(ecg)
+    read_rows([row], None, kept)
+    kept.write_bytes(kept.read_bytes()[:-20])
+    found = read_rows([row], None, kept)
+    assert {key[1]: one.text for key, one in found.rows.items()} == {a: a for a in ARMS}
+    read_rows([row], None, kept)
+    assert asked == [list(ARMS)] * 2
+
+
+def test_claims_on_a_record_of_a_corpus_are_checked_against_its_trace(assets):
+    ecg = read_ecg(assets / "ecgs/A0002.hea")
+    facts = truth_of_row(row_of(ecg, "atrial flutter")).measured
+    assert facts.key == ("atrial flutter",)
+    said = "QTc 900 ms. ST elevation in V2. Irregular rhythm."
+    assert audit(said, facts).hallucination_rate == 1.0  # sinus rhythm, by the app's examples
 
 
 def test_a_strange_line_is_quoted(tmp_path):
@@ -584,6 +629,31 @@ def test_a_killed_suite_goes_on_where_it_was(echoes, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["resumed"]
 
 
+def test_readers_of_measurements_are_asked_nothing_that_changes_what_they_do_not_see():
+    reader = types.SimpleNamespace(arms=("measurements",))
+    jobs = runner.jobs_of([truth("a"), truth("b")], reader, SUITES["nano"], seed=0)
+    assert {job.condition.name for job in jobs} == {"clean", "shuffled", "reasoned"}
+
+
+def test_a_run_without_readings_yet_has_a_page(echoes, tmp_path):
+    for name in ("run.json", "records.jsonl"):
+        (tmp_path / name).write_bytes((echoes / name).read_bytes())
+    evaluate_run(tmp_path)
+    page = write_page([tmp_path], tmp_path).read_text(encoding="utf-8")
+    assert "no readings" in page
+
+
+def test_the_page_tells_each_share_of_a_missing_modality():
+    result = {"run": {"reader": {"name": "x"}}}
+    result["missing_modality"] = modality.missing_modality(run_of(*four_records()))
+    lines = _missing([result, {"run": {}, "missing_modality": {}}]).splitlines()
+    assert "| | mean | 0 % | 25 % | 50 % | 75 % | 100 % |" in lines
+    told = next(one for one in lines if one.startswith("| x without signal | labels"))
+    shares = [one.split()[0] for one in told.strip(" |").split(" | ")[2:]]
+    assert shares == ["1", "0.75", "0.5", "0.25", "0"]
+    assert len([one for one in lines if one.startswith("| x without")]) == 4
+
+
 def test_what_failed_is_asked_again(echoes, tmp_path, monkeypatch):
     (tmp_path / "records.jsonl").write_bytes((echoes / "records.jsonl").read_bytes())
     truths = list(Run.load(echoes).truths.values())
@@ -603,6 +673,15 @@ def test_two_readers_of_one_name_are_refused_before_anything_is_read(capsys):
     assert "two readers would both be called 'protocol'" in capsys.readouterr().err
     with pytest.raises(ECGError, match="both be called 'rl'"):
         options._check_names(["nano", *options._names_beside(["a/rl/model", "b/rl"])])
+
+
+def test_what_is_no_checkpoint_is_told_before_anything_is_read(tmp_path, capsys):
+    out, wrong = tmp_path / "run", tmp_path / "nowhere"
+    words = ["evaluate", "--suite", "stage-one", "--data", SHIPPED, "--split", "all"]
+    words += ["--limit", "1", "--out", str(out)]
+    assert main([*words, "--beside", str(wrong)]) == 2
+    assert f"'{wrong}' is neither" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_an_embedding_model_that_cannot_be_loaded_is_named(monkeypatch):
@@ -783,9 +862,19 @@ def test_restricted_records_do_not_leave_this_machine(tmp_path):
     held = replace(one, task=one.task | {"restricted": True})
     with endpoint(lambda *_: "x") as (where, seen):
         reader = EndpointReader(where, tmp_path / "journal.jsonl")
-        with pytest.raises(ValueError, match="data-use agreement"):
+        with pytest.raises(ECGError, match="data-use agreement"):
             runner.run_reader(reader, [held], tmp_path)
     assert not seen
+
+
+def test_an_endpoint_that_refuses_is_told_as_bad_input_is(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise EndpointError("HTTP 401: no such key")
+
+    reader = EndpointReader(Endpoint("http://127.0.0.1:9", "model"), tmp_path / "journal.jsonl")
+    monkeypatch.setattr(reader.client, "ask", refuse)
+    with pytest.raises(ECGError, match="HTTP 401: no such key"):
+        reader.read([Shown("a", "image", image=Image.new("RGB", (4, 4)))])
 
 
 def test_the_judge_is_asked_again_once_paid_once_and_compared_with_itself(folder):
@@ -807,6 +896,11 @@ def test_the_judge_is_asked_again_once_paid_once_and_compared_with_itself(folder
     assert told["arms"]["signal"]["failed"] == 0
     assert told["arms"]["signal"]["strict"]["DiagnosisAccuracy"]["value"] == 100
     assert told["arms"]["signal"]["agreement"]["DiagnosisAccuracy"]["same"] == 1.0
+    page = _judged("nano", folder / "judged.json")
+    row = next(one for one in page.splitlines() if one.startswith("| DiagnosisAccuracy |"))
+    cells = row.strip(" |").split(" | ")[1:]
+    assert [one.split()[0] for one in cells] == ["100"] * 3 + ["1"] * 3
+    assert _judged("nano", folder / "never.json") == ""
     assert "cost" in lines[0]
 
 

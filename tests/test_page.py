@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from ecg_r1 import DISCLAIMER
 from ecg_r1.ecg import ECG, FS, LEADS, ECGError
 from ecg_r1.page import (
     LEFT_MM,
     PAGE_COLOURS,
     PAGE_LAYOUTS,
+    _inked,
     draw_page,
     page_segments,
 )
@@ -256,10 +260,56 @@ def test_an_uncalibrated_record_says_so_within_the_page(speed):
     assert not warned[:, -8:].any()
 
 
+@pytest.mark.parametrize("speed", [5, 12.5, 25])
+@pytest.mark.parametrize("layout", PAGE_LAYOUTS)
+def test_a_disclaimer_stands_at_the_foot_within_the_page_and_changes_nothing_else(
+    layout, speed
+):
+    ecg = ecg_of(np.full((12, 10), np.nan), calibrated=False)
+    plain = draw_page(ecg, layout, speed_mm_s=speed)
+    told = draw_page(ecg, layout, speed_mm_s=speed, disclaimer=DISCLAIMER)
+    assert (told.size, told.info["Disclaimer"]) == (plain.size, DISCLAIMER)
+    assert "Disclaimer" not in plain.info
+    more = (np.asarray(told) != np.asarray(plain)).any(axis=2)
+    assert more.sum() > 4 * len(DISCLAIMER)  # a letter is more than a few pixels
+    top, bottom = extent(more, 1)
+    left, right = extent(more, 0)
+    assert 0.9 * plain.height <= top < bottom < plain.height - 4 * 5.5
+    assert 4 * 5 <= left < right < plain.width - 4 * 4  # in mm at four pixels each
+    assert draw_page(ecg, layout, speed_mm_s=speed).tobytes() == plain.tobytes()
+
+
+def test_the_disclaimer_and_the_line_of_speed_and_gain_do_not_touch():
+    ecg = ecg_of(np.full((12, 10), np.nan))
+    page = np.asarray(draw_page(ecg, disclaimer=DISCLAIMER)).max(axis=2) < DARK
+    rows = page[-48:, 60:].any(axis=1)
+    starts = np.flatnonzero(np.diff(rows.astype(int)) == 1)
+    assert len(starts) == 2
+
+
+def test_ink_is_mixed_as_pillow_mixes_it():
+    rng = np.random.default_rng(0)
+    blank = rng.integers(0, 256, (64, 256, 3), dtype=np.uint8)
+    cover = np.tile(np.arange(256, dtype=np.uint8), (64, 1))
+    for colour in ((0, 0, 0), (26, 26, 26), (255, 3, 100)):
+        pasted = Image.fromarray(blank)
+        pasted.paste(colour, mask=Image.fromarray(cover))
+        np.testing.assert_array_equal(_inked(blank, cover, colour), np.asarray(pasted))
+
+
 def test_the_page_returned_is_the_callers_own():
     first = draw_page(ecg_of(zeros()))
     first.paste((0, 0, 0), (0, 0, 500, 500))
     assert np.asarray(draw_page(ecg_of(zeros())))[0, :500].max() > 200
+
+
+def test_threads_draw_what_one_draws():
+    """Each its own page, several geometries at once, from caches that they share."""
+    rng = np.random.default_rng(0)
+    jobs = [(ecg_of(rng.normal(0, 0.3, (12, 5000))), layout) for layout in 4 * PAGE_LAYOUTS]
+    with ThreadPoolExecutor(8) as pool:
+        drawn = list(pool.map(lambda job: draw_page(*job, px_per_mm=2).tobytes(), jobs))
+    assert drawn == [draw_page(*job, px_per_mm=2).tobytes() for job in jobs]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ import shlex
 import subprocess
 import sys
 
+import click
 import pytest
 import yaml
 from conftest import ROOT
+from huggingface_hub.cli.hf import app as hf
 from packaging.requirements import Requirement
 from test_architecture import ORDER, modules
 
@@ -74,6 +76,16 @@ def test_the_make_targets_exist():
 )
 def test_every_command_line_is_understood(line):
     command_line().parse_args(shlex.split(line, comments=True))
+
+
+@pytest.mark.parametrize("line", re.findall(r"^(hf .*)$|`(hf [^`]+)`", README, re.MULTILINE))
+def test_the_hubs_own_command_line_is_understood(line):
+    command, name, parent = hf, "hf", None
+    words = shlex.split("".join(line))[1:]
+    while isinstance(command, click.Group):
+        parent = click.Context(command, parent=parent, info_name=name)
+        name, command, words = command.resolve_command(parent, words)
+    command.make_context(name, words, parent=parent)  # parsed, not run
 
 
 def said_by(code: str) -> str:

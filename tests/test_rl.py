@@ -479,7 +479,7 @@ def train_until_power_fails(small, start, nano, rows, folder, config):
     with pytest.raises(KeyboardInterrupt):
         train_rl(small, nano.processor, rows, [failing], folder, config)
     with (folder / "log.jsonl").open("a") as log:
-        log.write('{"step": 3, "reward": "lost"}\n')
+        log.write('{"step": 3, "reward": "lost"}\n{"step": 4, "rew')
     (folder / "state-3").mkdir()  # was being written
 
 

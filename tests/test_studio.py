@@ -3,6 +3,7 @@
 import csv
 import json
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -28,8 +29,7 @@ from ecg_r1.auditing import audit
 from ecg_r1.ecg import FS, LEADS, ECGError
 from ecg_r1.inputs import Case, open_case
 from ecg_r1.page import page_segments
-from ecg_r1.reading import Reading
-from ecg_r1.report import parse_report
+from ecg_r1.report import Reading, parse_report
 from ecg_r1.studio import api, exports, guess, links, marked
 from ecg_r1.studio.agreement import ROWS, agreement, agreement_html
 from ecg_r1.studio.batch import read_folder, records
@@ -533,6 +533,22 @@ def test_options_come_from_the_line_then_the_environment():
     assert read_settings([], {}).host is None  # this machine alone
 
 
+def test_the_image_serves_for_an_ordinary_user_with_the_torch_of_the_requirements():
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    steps = dict(re.findall(r"^([A-Z]+) (.*)$", text, re.MULTILINE))
+    needs = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    torch = next(line for line in needs if line.startswith("torch"))
+    assert f'"{torch}" --index-url https://download.pytorch.org/whl/cpu' in text
+    assert steps["FROM"] == "python:3.12-slim"  # as on a Space
+    program, script, *options = json.loads(steps["CMD"])
+    settings = read_settings(options, {})
+    assert (program, script) == ("python", "app.py")
+    assert (settings.host, str(settings.port)) == ("0.0.0.0", steps["EXPOSE"])
+    assert f"http://127.0.0.1:{settings.port}/health" in text
+    assert steps["USER"] != "root"
+    assert text.index("\nUSER ") < text.index("\nCMD ")
+
+
 def test_help_tells_of_every_option_and_variable(capsys):
     with pytest.raises(SystemExit):
         read_settings(["--help"])
@@ -731,17 +747,45 @@ def test_recorded_readings_are_those_of_this_model_and_these_examples(script, tm
     assert recorded(path) == {}
 
 
-def test_looking_up_recorded_readings_needs_no_torch(script, tmp_path):
+def test_the_fingerprint_is_of_what_reads_and_not_of_what_is_told_about_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("ecg_r1.studio.recorded.shipped", lambda name: tmp_path / name)
+    (tmp_path / "nano").mkdir()
+    prints = []
+    for name in ("model.safetensors", "README.md", "run.json", "rewards.png", "config.json"):
+        (tmp_path / "nano" / name).write_text(name)
+        prints.append(model_fingerprint())
+    assert len(set(prints[:4])) == 1
+    assert prints[4] != prints[0]
+
+
+def test_the_first_view_of_what_was_recorded_needs_no_torch(script, tmp_path):
+    """It would wait for it, and stumble over whoever loads the model at the same time."""
     path = tmp_path / "readings.json"
     list(record_examples(Nano(), EXAMPLES[:1], path))
-    code = (
-        "import sys; from pathlib import Path; from ecg_r1.studio.recorded import recorded\n"
-        f"print(len(recorded(Path({str(path)!r}))), 'torch' in sys.modules)"
-    )
+    code = f"""
+import sys; from pathlib import Path; from types import SimpleNamespace; import gradio as gr
+from ecg_r1.studio import build
+from ecg_r1.studio.models import Models
+from ecg_r1.studio.reader import Reader
+from ecg_r1.studio.recorded import recorded
+from ecg_r1.studio.study import Session
+before = {{("nano", name): one for name, one in recorded(Path({str(path)!r})).items()}}
+examples = build.read_examples()
+with gr.Blocks():
+    at = build._lay_page(list(examples), ("nano",))
+reader = Reader(Models(["nano"]), examples, at, None, read_before=before)
+values = {{at.session: Session(), at.number: 0, at.example.example: list(examples)[0]}}
+list(reader.open_page(values, SimpleNamespace(session_hash="visitor", query_params={{}})))
+session = values[at.session]
+print(*session.readings, session.finish("both") is not None)
+print({{"torch", "transformers"}} & set(sys.modules))
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["1", "False"]
+    assert done.stdout.splitlines() == ["signal image both True", "set()"]
 
 
 # ------------------------------------------------------------------ the shipped recording

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import asdict, replace
 
@@ -109,6 +110,8 @@ def test_the_report_is_on_fold_8_and_its_card_shows_the_numbers_of_the_run(train
     card = (folder / "README.md").read_text()
     assert f"{run['results']['fold 8, all']['constant']['label_jaccard']:g}" in card
     assert "ptbxl, report: 1" in card
+    assert "fold 8" in run["data"]
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in run["data"].values())
 
 
 @pytest.mark.slow
@@ -141,7 +144,36 @@ def test_fold_7_chooses_what_is_shipped(better, trained, rows, tmp_path, monkeyp
     assert change == (1 if better == "rewarded" else -1)
     card = (out / "nano" / "README.md").read_text()
     assert f"checkpoint {'after' if better == 'rewarded' else 'before'} it" in card
+    both = run["rl"]["groups"]["fold 8"]["changes"]["both"]["strict_evidence"]
+    paid = re.search(r"strict evidence reward, mean \|.*\| (\S+) \| (\S+) \|\n", card)
+    assert paid.groups() == (f"{both['before']:.3f}", f"{both['after']:.3f}")
+    assert abs(both["after"] - both["before"]) > 0.3  # the right text against a bare answer
     assert (out / "nano" / "rewards.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_without_folds_the_report_is_on_simulated_hearts_and_says_that_nothing_chose(
+    trained, rows, tmp_path
+):
+    """As of `train nano --data ludb`, whose records all train."""
+    out, recipe, _ = trained
+    shutil.copytree(out, tmp_path / "run")
+    training = [split.replace("report", "train") for split in rows["split"]]
+    rows = rows.remove_columns("split").add_column("split", training)
+    report(rows, tmp_path / "run", asdict(recipe))
+    folder = tmp_path / "run" / "nano"
+    run = json.loads((folder / "run.json").read_text())
+    assert set(run["results"]) == {"simulated, calibrated", "simulated, all"}
+    assert run["results"]["simulated, all"]["both"]["records"] == 1
+    assert run["rl"]["shipped"] is False
+    card = (folder / "README.md").read_text()
+    assert "### simulated, all (1 records)" in card
+    assert "There was no fold 7 to choose by; shipped is the checkpoint before it" in card
+
+
+def test_a_recipe_that_holds_nothing_out_is_refused():
+    with pytest.raises(ECGError, match="choosing is 0"):
+        Recipe(choosing=0)
 
 
 @pytest.mark.slow

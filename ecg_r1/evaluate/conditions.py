@@ -19,6 +19,7 @@ from ecg_r1.ecg import ECG, FS, LEADS
 Signal = Callable[[ECG, np.random.Generator], ECG]
 Picture = Callable[[Image.Image, np.random.Generator], Image.Image]
 ARMS = ("signal", "image", "both")
+ANY_ARM = (*ARMS, "measurements")
 SAMPLE = 60  # records; keeps the whole suite under 20 minutes on two cores
 
 
@@ -31,6 +32,8 @@ class Condition:
         about: What happens, in words.
         arms: Arms that are asked. Changed pages are shown to the image arm alone, whose only
             source they are; "both" sees them too, beside the signal, and is left out for time.
+            Readers of measurements see neither, so that other signals and pages are not for
+            them.
         signal: What happens to the record, before the page is drawn.
         page: Changed arguments of `draw_page`.
         picture: What happens to the drawn page.
@@ -92,7 +95,7 @@ _SEES_PAGE = ("image",)
 CONDITIONS: dict[str, Condition] = {
     one.name: one
     for one in (
-        Condition("clean", "as the reader is used to it"),
+        Condition("clean", "as the reader is used to it", ANY_ARM),
         Condition("25/5", "25 mm/s, 5 mm/mV", _SEES_PAGE, page={"gain_mm_mv": 5}),
         Condition("50/10", "50 mm/s, 10 mm/mV", _SEES_PAGE, page={"speed_mm_s": 50}),
         Condition(
@@ -116,9 +119,15 @@ CONDITIONS: dict[str, Condition] = {
             picture=_scan(Scan(blur=0.001)),
             most=SAMPLE,
         ),
-        Condition("shuffled", "another patient's ECG", other=True),
+        Condition("shuffled", "another patient's ECG", ANY_ARM, other=True),
         Condition("flat", "no heart: 0 mV in all leads", signal=flatten, most=SAMPLE),
-        Condition("reasoned", "the correct reasoning is supplied", reasoning=True, most=SAMPLE),
+        Condition(
+            "reasoned",
+            "the correct reasoning is supplied",
+            ANY_ARM,
+            reasoning=True,
+            most=SAMPLE,
+        ),
     )
 }
 # The paper settings under which ECG-R1's diagnoses were found to change for 90 % of patients.

@@ -25,6 +25,7 @@ from ecg_r1.corpus.task import Task
 from ecg_r1.ecg import ECGError
 
 RUN, RECORDS, READINGS, RESULT = "run.json", "records.jsonl", "readings.jsonl", "result.json"
+JUDGED = "judged.json"  # where a language model was asked
 _PACKAGES = ("torch", "transformers", "numpy", "scipy", "pillow", "sacrebleu", "rouge-score")
 _CODE = Path(__file__).resolve().parents[1]
 

@@ -16,11 +16,10 @@ from typing import Any
 from ecg_r1.corpus.endpoint import Endpoint, EndpointError, RestrictedError
 from ecg_r1.corpus.journal import Journal
 from ecg_r1.ecg import ECGError
-from ecg_r1.evaluate.files import Row, Run, Truth, write_whole
+from ecg_r1.evaluate.files import JUDGED, Row, Run, Truth, write_whole
 from ecg_r1.evaluate.grounded import CRITERIA, MAY_BE_EMPTY, Scores, aggregate, agreement
 from ecg_r1.evaluate.readers import ChatClient, measurement_table
 
-JUDGED = "judged.json"
 _MEANING = {
     "DiagnosisAccuracy": "one item for each diagnosis of the truth: 2 stated rightly, 1 partly "
     "(wrong degree, side or territory, or hedged), 0 missing or wrong",

@@ -132,6 +132,7 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
     folder = options.out or Path("runs") / f"evaluate-{options.reader}-{name_of(options.model)}"
     reader = _reader(options, folder)
     _check_names([reader.name, *_names_beside(options.beside)])
+    others = _readers_beside(options.beside)
     yield f"{len(listed)} records of {', '.join(sources)}; readings go to {folder}"
     truths = prepare(listed, folder)
     if len(truths) < len(listed):
@@ -152,14 +153,23 @@ def _read(options: argparse.Namespace) -> Iterator[str]:
         batch=options.batch,
     )
     yield from _finish(folder, options.embedding)
-    if options.beside is not None:
-        yield from _beside(options, truths, folder)
+    if others:
+        yield from _beside(options, others, truths, folder)
 
 
 def _names_beside(checkpoints: "Sequence[str] | None") -> list[str]:
     from ecg_r1.evaluate.readers import ProtocolReader, name_of  # noqa: PLC0415
 
     return [] if checkpoints is None else [ProtocolReader.name, *map(name_of, checkpoints)]
+
+
+def _readers_beside(checkpoints: "Sequence[str] | None") -> "list[Reader]":
+    """Loaded before anything is read: a name without a checkpoint is told at once."""
+    from ecg_r1.evaluate import own, readers  # noqa: PLC0415  brings torch
+
+    if checkpoints is None:
+        return []
+    return [readers.ProtocolReader(), *(own.OwnReader(name) for name in checkpoints)]
 
 
 def _check_names(names: "Sequence[str]") -> None:
@@ -173,19 +183,19 @@ def _check_names(names: "Sequence[str]") -> None:
 
 
 def _beside(
-    options: argparse.Namespace, truths: "Sequence[Truth]", folder: Path
+    options: argparse.Namespace,
+    others: "Sequence[Reader]",
+    truths: "Sequence[Truth]",
+    folder: Path,
 ) -> Iterator[str]:
     """The table of this run, the protocol engine and further checkpoints, on its records."""
     from ecg_r1.evaluate.files import RECORDS  # noqa: PLC0415
-    from ecg_r1.evaluate.own import OwnReader  # noqa: PLC0415
     from ecg_r1.evaluate.page import load_results, summary_table, write_page  # noqa: PLC0415
-    from ecg_r1.evaluate.readers import ProtocolReader  # noqa: PLC0415
     from ecg_r1.evaluate.runner import run_reader  # noqa: PLC0415
     from ecg_r1.evaluate.suite import evaluate_run  # noqa: PLC0415
 
     folders = [folder]
-    for name in (None, *options.beside):
-        reader = ProtocolReader() if name is None else OwnReader(name)
+    for reader in others:
         place = folder / "beside" / reader.name
         place.mkdir(parents=True, exist_ok=True)
         (place / RECORDS).write_bytes((folder / RECORDS).read_bytes())

@@ -8,7 +8,7 @@ from typing import Any
 from ecg_r1 import DISCLAIMER
 from ecg_r1.ecg import ECGError
 from ecg_r1.evaluate.compare import compare
-from ecg_r1.evaluate.files import RESULT, Run, write_whole
+from ecg_r1.evaluate.files import JUDGED, RESULT, Run, write_whole
 from ecg_r1.evaluate.stated import NUMBERS
 
 Result = dict[str, Any]
@@ -187,10 +187,12 @@ def _parts(
     yield "## What was run\n\n" + "\n".join(_what(result) for result in results)
     yield "## Numbers and labels\n\n" + summary_table(results)
     yield _compared(folders)
+    yield _missing(results)
     yield _per_label(results)
-    for result in results:
+    for folder, result in zip(folders, results, strict=True):
         name = result["run"]["reader"]["name"]
         yield from (part for part in _sections(name, result) if part)
+        yield _judged(name, folder / JUDGED)
     for title, file in pictures.items():
         yield f"## {title}\n\n![{title}]({file})"
 
@@ -243,6 +245,22 @@ def _what(result: Result) -> str:
     )
 
 
+def _missing(results: Sequence[Result]) -> str:
+    """A modality taken from ever more records, run below run."""
+    rows, ratios = [], []
+    for result in results:
+        for removed, curve in result["missing_modality"].items():
+            ratios = [f"{ratio} %" for ratio in curve]
+            name = result["run"]["reader"]["name"]
+            for key, title in (("jaccard", "labels, Jaccard"), ("hr_mae", "heart rate, MAE")):
+                cells = (cell(one[key]) for one in curve.values())
+                rows.append([f"{name} without {removed}", title, *cells])
+    if not rows:
+        return ""
+    about = "Of so many records one modality is hidden; the others are read with both."
+    return f"### A modality missing\n\n{about}\n\n" + table(["", "mean", *ratios], rows)
+
+
 def _per_label(results: Sequence[Result]) -> str:
     columns = [(n, one) for n, one in columns_of(results) if "grounded" in one]
     names = sorted({x for _, one in columns for x in one["stage_one"]["labels"]["per_label"]})
@@ -264,6 +282,8 @@ def _label_cell(found: dict[str, Any], one: dict[str, Any], name: str) -> str:
 
 
 def _sections(name: str, result: Result) -> Iterator[str]:
+    if not result["arms"]:  # nothing was read yet
+        return
     yield _consistency(name, result["consistency"])
     yield _grounded(name, result["arms"])
     yield _robust(name, result)
@@ -288,6 +308,25 @@ def _consistency(name: str, told: dict[str, Any]) -> str:
     ):  # fmt: skip
         rows.append([title, told[key].get("skipped") or cell(told[key])])
     return f"## {name}: signal alone against image alone\n\n" + table(["", "mean"], rows)
+
+
+def _judged(name: str, path: Path) -> str:
+    """The seven criteria by a language model, where one was asked."""
+    if not path.is_file():
+        return ""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    arms = told["arms"]
+    agreed = [one["agreement"] or {} for one in arms.values()]  # none of a single run
+    rows = [
+        [title, *(cell(one["strict"][title]) for one in arms.values()),
+         *(_plain(one.get(title, {}).get("same")) for one in agreed)]
+        for title in next(iter(arms.values()))["strict"]
+    ]  # fmt: skip
+    head = ["", *(f"{arm}, strict" for arm in arms)]
+    head += [f"{arm}, same score in two runs (share)" for arm in arms]
+    failed = ", ".join(f"{one['failed']} ({arm})" for arm, one in arms.items())
+    about = f"Judge: {told['judge']}. Readings that it could not judge: {failed}."
+    return f"## {name}: seven criteria, language model\n\n{about}\n\n" + table(head, rows)
 
 
 def _grounded(name: str, arms: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import Image
 
-from ecg_r1.corpus.endpoint import Endpoint, EndpointWriter
+from ecg_r1.corpus.endpoint import Endpoint, EndpointError, EndpointWriter, RestrictedError
 from ecg_r1.corpus.journal import Answer, Job, Journal
 from ecg_r1.ecg import ECG, ECGError
 from ecg_r1.evaluate.records import protocol_text
@@ -235,10 +235,18 @@ class EndpointReader:
         }
 
     def read(self, shown: Sequence[Shown]) -> list[Told]:
-        """Ask for each reading; several are under way at once."""
+        """Ask for each reading; several are under way at once.
+
+        Raises:
+            ECGError: The endpoint refuses us or has stopped answering, or a record under a
+                data-use agreement would have left this machine.
+        """
         started, before = time.perf_counter(), self.client.spent.cost
         questions = [(one.record, chat_of(one), one.restricted) for one in shown]
-        answers = list(self.client.ask(questions))
+        try:
+            answers = list(self.client.ask(questions))
+        except (EndpointError, RestrictedError) as error:
+            raise ECGError(str(error)) from error
         seconds = (time.perf_counter() - started) / max(len(shown), 1)
         cost = (self.client.spent.cost - before) / max(len(shown), 1)
         return [

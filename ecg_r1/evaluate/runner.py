@@ -55,7 +55,7 @@ def jobs_of(
             continue
         for truth in _asked(truths, condition, seed):
             other = by_key[stand_in[truth.record]] if condition.other else truth
-            arms = [a for a in reader.arms if a in condition.arms or a == "measurements"]
+            arms = [arm for arm in reader.arms if arm in condition.arms]
             found += [Job(truth, arm, condition, other) for arm in arms]
     return found
 

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from ecg_r1.claims.facts import Facts
+from ecg_r1.auditing import facts_of
 from ecg_r1.evaluate.conditions import ARMS
 from ecg_r1.evaluate.files import Readings, Row, Run, Truth
 from ecg_r1.evaluate.readers import Shown
@@ -212,15 +213,11 @@ def _shown(row: Mapping[str, Any], page: Mapping[str, Any]) -> list[Shown]:
 
 
 def truth_of_row(row: Mapping[str, Any]) -> Truth:
-    """What a row of a corpus says of its record."""
-    from ecg_r1.corpus import NUMBERS as COLUMNS  # noqa: PLC0415
+    """The labels of a row of a corpus, and what is measured on its record."""
+    from ecg_r1.corpus import row_ecg  # noqa: PLC0415
 
-    numbers = dict(zip(COLUMNS, row["numbers"], strict=True))
-    facts = Facts(
-        numbers={name: numbers[name] for name in NUMBERS if np.isfinite(numbers[name])},
-        key=tuple(row["labels"]),
-        calibrated=row["calibrated"],
-    )
+    # Measured anew: the row holds a few numbers, and claims speak of waves and leads too.
+    facts = replace(facts_of(row_ecg(row)), key=tuple(row["labels"]))
     return Truth(
         record=row["id"],
         patient=row["id"],

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ecg_r1.ecg import ECGError
+from ecg_r1.evaluate.files import write_whole
 from ecg_r1.model import ECGR1ForConditionalGeneration
 from ecg_r1.processing import ECGR1Processor
 from ecg_r1.rl.config import RLConfig
@@ -294,15 +295,15 @@ class RunLog:
                 )
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            folder.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+            write_whole(kept, json.dumps(settings, indent=1) + "\n")
         accelerator.wait_for_everyone()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What the log says so far."""
+        """What the log says so far; a last line that a kill cut short is none."""
         if not self.file.is_file():
             return []
-        return [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
+        whole = self.file.read_text(encoding="utf-8").rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def write(self, entry: dict[str, Any]) -> None:
         """Add a line."""
@@ -339,5 +340,5 @@ class RunLog:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             text = "".join(json.dumps(entry) + "\n" for entry in kept)
-            self.file.write_text(text, encoding="utf-8")
+            write_whole(self.file, text)
         return step, place

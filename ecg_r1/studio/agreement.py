@@ -12,7 +12,7 @@ from ecg_r1.studio.marked import claimed
 
 if TYPE_CHECKING:
     from ecg_r1.claims.judge import Verdict
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
     from ecg_r1.studio.study import Study
 
 NUMBERS = {  # row -> quantity and its title in `headline`

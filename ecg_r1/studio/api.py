@@ -31,7 +31,7 @@ from ecg_r1.studio.tempfiles import Passing
 from ecg_r1.studio.views import file_field
 
 if TYPE_CHECKING:
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
 
 MAX_TEXT = 100_000  # characters of a text to audit: fifty times a reading
 
@@ -78,9 +78,10 @@ def page_api(
         layout: 3x4, 6x2 or 12x1.
 
     Returns:
-        The page as a PNG picture.
+        The page as a PNG picture, with a disclaimer at its foot and among its texts.
     """
-    return draw_page(_record(files, fs, units, leads).ecg, layout or "3x4")
+    ecg = _record(files, fs, units, leads).ecg
+    return draw_page(ecg, layout or "3x4", disclaimer=DISCLAIMER)
 
 
 def audit_api(

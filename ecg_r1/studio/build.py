@@ -1,10 +1,12 @@
 """The page put together: components laid out, events tied to the handlers."""
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi.responses import JSONResponse
+from PIL import Image
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
@@ -13,6 +15,7 @@ from ecg_r1.formats import MAX_BYTES
 from ecg_r1.shipped import shipped
 from ecg_r1.studio import views
 from ecg_r1.studio.api import connect_api
+from ecg_r1.studio.embed import picture_html
 from ecg_r1.studio.models import Models
 from ecg_r1.studio.reader import Reader
 from ecg_r1.studio.sessions import forgetting
@@ -40,6 +43,7 @@ LAUNCH = {
     "footer_links": ["api", "settings"],
 }
 _SLOT = {"concurrency_limit": 1, "concurrency_id": "reading"}
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")  # of Markdown: its words, its file
 
 
 def read_examples() -> dict[str, dict[str, Any]]:
@@ -55,6 +59,16 @@ def model_card() -> str:
         return "The shipped model is not here yet, so there are no numbers to show."
     text = card.read_text(encoding="utf-8")
     return text.split("\n---\n", 1)[-1] if text.startswith("---\n") else text
+
+
+def _lay_card() -> None:
+    """The shipped model's card with its pictures, whose files the server does not give out."""
+    text, *rest = _PICTURE.split(model_card())
+    gr.Markdown(text)
+    for words, file, after in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        with Image.open(shipped(f"nano/{file}")) as picture:
+            gr.HTML(picture_html({"": picture}, words))
+        gr.Markdown(after)
 
 
 def health(_request: Any) -> JSONResponse:
@@ -92,7 +106,10 @@ def build_demo(
         for name in models.names:
             title = f"About the model ({name}): data, training and test numbers"
             with gr.Accordion(title, open=False):
-                gr.Markdown(model_card() if name == "nano" else "See its own card.")
+                if name == "nano":
+                    _lay_card()
+                else:
+                    gr.Markdown("See its own card.")
                 gr.HTML(views.told_html(models.told[name]))
         _connect(demo, reader)
         connect_api(models, _SLOT, uploads, made, tools=mcp)
@@ -137,6 +154,7 @@ def _connect(demo: gr.Blocks, reader: Reader) -> None:
         "outputs": [
             at.example.example, actions.control, actions.stop,
             *at.play.all(), *at.dials.all(), *at.views.all(), *columns,
+            take.files, take.link,
         ],
         "show_progress": "hidden",
         "api_visibility": "private",

@@ -21,7 +21,7 @@ from ecg_r1.report import STEP_TITLES
 if TYPE_CHECKING:
     from ecg_r1.claims.judge import Verdict
     from ecg_r1.measurement import Measurements
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
 
 _END = re.compile(r"(?<=[.!?;])\s+")
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ecg_r1.loading import LoadedModel
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
 
 # Seconds asked of ZeroGPU: for moving the weights to the GPU, and for each token of the longest
 # reading. Ours: an 8B model in bfloat16 writes a batch of four at some 30 ms a token.

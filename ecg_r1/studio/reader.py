@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from html import escape
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -15,6 +15,7 @@ from ecg_r1 import display
 from ecg_r1.ecg import ECGError
 from ecg_r1.inputs import inspect_upload, open_case
 from ecg_r1.plots import plot_ecg
+from ecg_r1.report import Reading
 from ecg_r1.shipped import shipped
 from ecg_r1.studio import exports, guess, links, views
 from ecg_r1.studio.agreement import agreement, agreement_html
@@ -45,9 +46,6 @@ from ecg_r1.studio.study import (
     study,
 )
 from ecg_r1.studio.tempfiles import Passing
-
-if TYPE_CHECKING:
-    from ecg_r1.reading import Reading
 
 TRACE_PX = 480  # low enough for the readings to begin on the first screen
 PAGE_WORDS = "The twelve leads drawn on ECG paper, as the model sees them"
@@ -298,7 +296,7 @@ class Reader:
 
     def _show(self, session: Session) -> Update:
         """The ECG and what was measured, before any model."""
-        at, here = self.at.views, session.study
+        at, take, here = self.at.views, self.at.takeaway, session.study
         session.control = control_of(here, session.control_kind, list(self.examples.values()))
         changed = session.change.words()
         note = f'<p class="note">For the models: {escape(", ".join(changed))}.</p>'
@@ -313,6 +311,8 @@ class Reader:
             at.warned: "",
             at.measured: "<p>A picture carries no signal, so nothing is measured here.</p>",
         }
+        # What was made of the last ECG is not to stand beside this one.
+        update |= dict.fromkeys((at.feedback, take.files, take.link), "")
         for name, each in self.at.columns.items():
             waiting = display.status_html("waiting", "waiting for the model")
             update |= {each.status: waiting, each.reading: "", each.raw: ""}
@@ -368,8 +368,6 @@ class Reader:
         """What one model reads; arms without their input are told of at once."""
         here, change = session.study, session.change
         session.asked[place] = asked = Asked.of(self.models.get(place))
-        from ecg_r1.reading import Reading  # brings torch: after the trace and the model
-
         ecg = None if here.ecg is None else altered(here.ecg, change)
         arms, image = ARMS, None
         if change.hide == "image":
@@ -425,9 +423,7 @@ class Reader:
             update[self.at.views.agreement] = agreement_html(rows, session.titles())
         return update
 
-    def _fill(
-        self, session: Session, name: str, reading: "Reading", *, stopped: bool
-    ) -> Update:
+    def _fill(self, session: Session, name: str, reading: Reading, *, stopped: bool) -> Update:
         at = self.at.columns[name]
         cut = stopped and not reading.done
         if name in session.audits:

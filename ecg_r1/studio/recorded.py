@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from ecg_r1 import __version__
 from ecg_r1.inputs import open_case
+from ecg_r1.report import Reading
 from ecg_r1.shipped import shipped
 
 if TYPE_CHECKING:
     from ecg_r1.loading import LoadedModel
-    from ecg_r1.reading import Reading
 
 # In the model's folder, and without a say in what it reads.
-NOT_THE_MODEL = ("README.md", "run.json")
+NOT_THE_MODEL = ("README.md", "run.json", "rewards.png")
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,14 @@ class Before:
 
     Attributes:
         asked: Who read.
-        arms: Arm to its reading as plain Python: a `Reading` needs torch, and looking this up
-            must not wait for it.
+        arms: Arm to its reading as plain Python.
     """
 
     asked: Asked
     arms: Mapping[str, Mapping[str, Any]]
 
-    def readings(self) -> "dict[str, Reading]":
+    def readings(self) -> dict[str, Reading]:
         """Arm to its reading."""
-        from ecg_r1.reading import Reading
-
         # JSON has only texts as keys; steps have numbers.
         return {
             arm: Reading(**{**one, "steps": {int(n): t for n, t in one["steps"].items()}})

@@ -20,7 +20,7 @@ from ecg_r1.protocol import Findings, apply_protocol
 from ecg_r1.shipped import shipped
 
 if TYPE_CHECKING:
-    from ecg_r1.reading import Reading
+    from ecg_r1.report import Reading
     from ecg_r1.studio.recorded import Asked
 
 ARMS = tuple(ARM_NAMES)

@@ -278,8 +278,8 @@ assert abs(floor(72) + math.log(spread[72])) < 1e-9, "minus the logarithm of the
 {f"{v} {unit}": round(floor(v), 2) for v, unit in ((72, "bpm"), (160, "ms"), (400, "ms"))}
 
 # %% [markdown]
-# What to notice: the bar of the numbers in 4.3 cannot come near 0, and how high it is does not say how
-# wrong they are. 4.8 and 4.9 ask that otherwise.
+# What to notice: fine-tuned like this, no model brings the bar of the numbers in 4.3 near 0, and how high
+# it is does not say how wrong they are. 4.8 and 4.9 ask that otherwise.
 #
 # ## 4.5 What learns
 #
@@ -703,8 +703,8 @@ assert guess_same in (None, True), "what a sample shows depends on seed, epoch a
 # %% [markdown]
 # What to notice: step 3 was done twice and counts once; nothing else changed. Place, noise and
 # environment of a sample follow from numbers, not from what happened to be drawn before it. The
-# shipped model starts low and has little to gain here; for long on a *small* corpus, it would
-# learn those patients and forget others.
+# last line says how far below a new decoder the shipped model starts. For long on a *small* corpus, it
+# would learn those patients and forget others.
 #
 # ## 4.11 Your own record
 #
