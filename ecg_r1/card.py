@@ -23,15 +23,25 @@ from ecg_r1.rewards import strict_evidence_reward
 
 # The checkpoints that a training may ship, by folder, in the order in which they are made.
 TUNED, REWARDED = "tuned", "rewarded"
+# What reinforcement learning may not make worse: 1 where more is better, -1 where less is.
+BETTER = {
+    "well_formed": 1,
+    "labels": 1,
+    "hr_error": -1,
+    "strict_evidence": 1,
+    "hallucination_rate": -1,
+    "findings": 1,
+    "numbers": 1,
+}
 SIMULATED = 100  # fresh hearts that both checkpoints read
 
 
 def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
     """Evaluate what was trained, ship the better checkpoint as `out/nano`, write its card.
 
-    The checkpoint after reinforcement learning, where there is one, is shipped when its labels
-    overlap more with those of fold 7's real records, on the mean of the arms; without any, it is
-    not. Fold 8 and fresh simulated hearts only report; the latter alone where nothing is of
+    The checkpoint after reinforcement learning, where there is one, is shipped when it helps on
+    fold 7's real records: labels overlap more, on the mean of the arms, and nothing of
+    `BETTER` gets worse beyond noise. Without any such record it is not. Fold 8 and fresh simulated hearts only report; the latter alone where nothing is of
     fold 8, as of LUDB, which has no folds. Readings are kept in `out/readings`, so that a run
     that was cut goes on.
 
@@ -55,7 +65,13 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
         }
         for name, model in models.items()
     }
-    chosen = max(trained, key=lambda name: _overlap(read[name].get("fold 7")))
+    changed = {}
+    if len(trained) > 1:
+        changed = {
+            name: _before_and_after(members, *(read[one][name] for one in trained))
+            for name, members in groups.items()
+        }
+    chosen = trained[-1] if "fold 7" in changed and helps(changed["fold 7"]) else trained[0]
     folder = out / "nano"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(out / chosen, folder)
@@ -72,15 +88,12 @@ def report(rows: Any, out: Path, recipe: Mapping[str, Any]) -> None:
         "versions": {name: version(name) for name in ("torch", "transformers", "datasets")},
         "results": _results(read[chosen], "fold 8" if "fold 8" in groups else "simulated"),
     }
-    if len(trained) > 1:
+    if changed:
         log = [json.loads(line) for line in (out / "rl" / "log.jsonl").open(encoding="utf-8")]
         run["rl"] = {
             "shipped": chosen == REWARDED,
             "minutes": round(sum(entry["seconds"] for entry in log) / 60, 1),
-            "groups": {
-                name: _before_and_after(members, *(read[one][name] for one in trained))
-                for name, members in groups.items()
-            },
+            "groups": changed,
         }
         draw_rewards(log, folder / "rewards.png")
     (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
@@ -96,12 +109,21 @@ def _of(rows: Any, split: str) -> list[dict[str, Any]]:
     return list(rows.select([i for i, name in enumerate(rows["split"]) if name == split]))
 
 
-def _overlap(run: Run | None) -> float:
-    """Mean Jaccard overlap of labels over the arms; 0 where nothing was there to choose by."""
-    if run is None:
-        return 0.0
-    told = summarise(run)
-    return sum(told[arm]["label_jaccard"] for arm in run.arms) / len(run.arms)
+def helps(group: Mapping[str, Any]) -> bool:
+    """Whether labels overlap more after than before, and nothing is worse beyond noise.
+
+    Args:
+        group: Its "changes": arm, or "signal and image", to measure to mean and interval.
+    """
+    changes = group["changes"].values()
+    gains = [one["labels"]["value"] for one in changes if "labels" in one]
+    worse = [
+        name
+        for one in changes
+        for name, sign in BETTER.items()
+        if name in one and one[name]["ci"] and max(sign * end for end in one[name]["ci"]) < 0
+    ]
+    return sum(gains) > 0 and not worse
 
 
 def _results(read: Mapping[str, Run], name: str) -> dict[str, Any]:
@@ -247,7 +269,11 @@ def _rl_section(run: Mapping[str, Any]) -> str:
         return ""
     rl, settings = run["rl"], run["recipe"]["rl"]
     shipped = "after" if rl["shipped"] else "before"
-    chose = "Fold 7 chose" if "fold 7" in rl["groups"] else "There was no fold 7 to choose by"
+    chose = (
+        "Fold 7 chose: more overlap of labels, and nothing worse beyond noise"
+        if "fold 7" in rl["groups"]
+        else "There was no fold 7 to choose by"
+    )
     parts = "\n\n".join(f"### {name}\n\n{_both(one)}" for name, one in rl["groups"].items())
     return f"""
 ## Reinforcement learning, before and after

@@ -12,7 +12,7 @@ import torch
 
 from ecg_r1 import interpret, load_model
 from ecg_r1.augment import jitter_page
-from ecg_r1.card import model_card, report
+from ecg_r1.card import helps, model_card, report
 from ecg_r1.coca import CAPTION_WEIGHT, coca_losses, pretrain_coca
 from ecg_r1.corpus import row_ecg, row_page
 from ecg_r1.ecg import ECGError
@@ -194,6 +194,27 @@ def test_readings_that_are_kept_are_not_made_again(trained, rows, tmp_path, monk
     assert len(both.rows) == 6
     again = read_rows(some[1:], model, tmp_path / "kept.jsonl")  # and no row of another record
     assert {key[0] for key in again.rows} == {some[1]["id"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_better"),
+    [
+        ({"labels": (0.02, 0.01, 0.03)}, True),
+        ({"labels": (-0.02, -0.03, 0.01)}, False),  # less, if by chance
+        ({"labels": (0.02, 0.01, 0.03), "hr_error": (0.5, -0.1, 1.1)}, True),  # noise
+        ({"labels": (0.02, 0.01, 0.03), "hr_error": (0.5, 0.2, 0.8)}, False),  # bpm more
+        ({"labels": (0.02, 0.01, 0.03), "hr_error": (-0.5, -0.8, -0.2)}, True),  # bpm less
+        ({"labels": (0.02, 0.01, 0.03), "numbers": (-0.5, -0.8, -0.2)}, False),
+        ({"labels": (0.02, 0.01, 0.03), "hallucination_rate": (0.01, 0.001, 0.02)}, False),
+    ],
+)
+def test_it_helps_when_labels_gain_and_nothing_else_is_worse_beyond_noise(changes, is_better):
+    told = {name: {"value": v, "ci": [low, high]} for name, (v, low, high) in changes.items()}
+    quiet = {
+        "labels": {"value": 0.0, "ci": [-0.01, 0.01]},
+        "well_formed": {"value": 0, "ci": None},
+    }
+    assert helps({"changes": {"signal": quiet, "both": told}}) is is_better
 
 
 def test_prompts_are_all_real_rows_and_some_simulated_ones_with_a_solution():
