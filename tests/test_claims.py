@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ecg_r1.claims import ignored, lexicon, numbers, parse, places, polarity
+from ecg_r1.claims import ignored, lexicon, numbers, parse, places, polarity, withheld
 from ecg_r1.claims.anchors import Gated, Index, clauses
 from ecg_r1.claims.parse import parse_claims, stated
 from ecg_r1.claims.schema import Claim
@@ -137,7 +137,7 @@ def test_clauses_hold_for_every_match(pattern, text):
 
 GATED = [
     one
-    for module in (ignored, lexicon, numbers, places, polarity)
+    for module in (ignored, lexicon, numbers, places, polarity, withheld)
     for one in vars(module).values()
     if isinstance(one, Gated)
 ]

@@ -113,16 +113,14 @@ def _sentence(text: str, raw: str) -> list[Claim]:
     if start:
         text, raw = " " * start + text[start:], " " * start + raw[start:]
     named, found_numbers = mentions(text), numbers(text)
-    part = unjudged(text)
-    seen = places(raw, text)
-    withheld = withheld_claims(text, raw, named, seen, part)
+    withheld = withheld_claims(text, raw, named)
     if not named and not any(n.unit in ("bpm", "ms", "degrees") for n in found_numbers):
         return withheld
-    first, last = part
+    first, last = unjudged(text)
     if last:
         named = [one for one in named if not first <= one.start < last]
         found_numbers = [one for one in found_numbers if not first <= one.start < last]
-    found = withheld + _claims(Frame(text, raw, named, found_numbers, seen))
+    found = withheld + _claims(Frame(text, raw, named, found_numbers, places(raw, text)))
     return sorted(found, key=lambda claim: claim.span[0]) if withheld else found
 
 

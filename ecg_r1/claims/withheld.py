@@ -8,11 +8,13 @@ learns to say it of those that it reads badly. Statements about single leads, an
 import re
 from collections.abc import Sequence
 
+from ecg_r1.claims.anchors import Gated
+from ecg_r1.claims.ignored import unjudged
 from ecg_r1.claims.lexicon import Mention
-from ecg_r1.claims.places import Place
+from ecg_r1.claims.places import places
 from ecg_r1.claims.schema import NOT_MEASURABLE, QUANTITIES, Claim, kind_of
 
-_SAID = re.compile(
+_SAID = Gated(
     r"\b(?:not (?:reliably )?(?:measurable|determinable)|unmeasurable|"
     r"(?:can ?not|can't|could not) be (?:reliably )?(?:measured|determined))\b"
 )
@@ -21,25 +23,19 @@ _ALL_VOLTAGES = re.compile(r"\bvoltages\b")
 _LINK = re.compile(r"(?:[\s,/]|\b(?:and|or|the|interval|duration|is|are|was|were)\b)*")
 
 
-def withheld_claims(
-    text: str,
-    raw: str,
-    named: Sequence[Mention],
-    places: Sequence[Place],
-    part: tuple[int, int],
-) -> list[Claim]:
+def withheld_claims(text: str, raw: str, named: Sequence[Mention]) -> list[Claim]:
     """Claims that a quantity is not measurable; of "voltages" as one on the QRS voltage.
 
     Args:
         text: A sentence in lower case.
         raw: The same as written.
         named: What it names.
-        places: Leads that it names.
-        part: Where it speaks of what was not looked at, see `ignored.unjudged`.
     """
-    first, last = part
-    said = _SAID.search(text, first, last)
-    if said is None or any(first <= one.start < last for one in places):
+    said = _SAID.search(text)
+    if said is None:
+        return []
+    first, last = unjudged(text)
+    if any(first <= one.start < last for one in places(raw, text)):
         return []
     of = [
         (m.start(), m.end(), "qrs_mv")
