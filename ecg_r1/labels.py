@@ -413,6 +413,11 @@ LABELS: tuple[Label, ...] = (
 
 ORDER = {label.text: rank for rank, label in enumerate(LABELS)}
 SINUS_RHYTHMS = ("sinus rhythm", "sinus bradycardia", "sinus tachycardia", "sinus arrhythmia")
+# No P wave before each QRS, and no PR interval.
+WITHOUT_P = (
+    "atrial fibrillation", "atrial flutter", "supraventricular tachycardia",
+    "ventricular tachycardia", "third-degree av block",
+)  # fmt: skip
 # Rhythm statements without a label of their own: still not a normal ECG.
 _ABNORMAL_WITHOUT_LABEL = {"SVARR", "BIGU", "TRIGU", "PRC(S)"}
 _SPELLINGS = (

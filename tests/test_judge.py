@@ -116,6 +116,11 @@ def test_without_calibration_voltages_say_nothing():
     assert verdict("Voltages not measurable", facts) == ["supported"]
 
 
+def test_no_pr_interval_is_measurable_where_no_p_leads_the_qrs():
+    flutter = Facts(numbers={"pr_ms": 180.0, "qt_ms": 400.0}, key=("atrial flutter",))
+    assert verdict("PR and QT are not measurable", flutter) == ["supported", "contradicted"]
+
+
 def test_facts_survive_json():
     assert Facts.from_json(FACTS.to_json()) == FACTS
 

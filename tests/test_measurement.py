@@ -20,10 +20,12 @@ from ecg_r1.measurement import (
 )
 from ecg_r1.measurement.atrial import av_relation, grouped
 from ecg_r1.measurement.beats import rhythm_of
+from ecg_r1.measurement.complexes import Complex
+from ecg_r1.measurement.flutter import without_waves
 from ecg_r1.measurement.marks import _t_ends_before
-from ecg_r1.measurement.pwaves import _in_time
+from ecg_r1.measurement.pwaves import _in_time, _keeping_time
 from ecg_r1.measurement.quality import lead_problem, pacing_spikes, quality_table, reversal
-from ecg_r1.measurement.values import lead_values, transition_lead
+from ecg_r1.measurement.values import lead_values, transition_lead, wave_axes
 from ecg_r1.simulate import HeartSpec, Recording, simulate
 from ecg_r1.simulate.conditions import CATALOGUE
 from ecg_r1.simulate.population import spec_of
@@ -477,6 +479,54 @@ def test_an_st_shift_does_not_turn_the_axis():
     assert np.median(off) < 5  # 13 where the level before the QRS holds to its end
 
 
+def test_the_end_of_a_late_s_wave_is_no_st_shift():
+    # I: 0.5 mV for 40 samples, then -0.4 mV for 19, of which the last lies behind the J point.
+    frontal = np.zeros((1, 2, 700))
+    frontal[0, 0, 100:140], frontal[0, 0, 140:159] = 0.5, -0.4
+    frontal[0, 1, 100:140] = 0.3
+    net_i, net_avf = 40 * 0.5 - 18 * 0.4, 40 * 0.3  # mV samples, J included
+    axis = wave_axes(frontal, 100, 157, 100, to_j=True)
+    assert axis == pytest.approx([frontal_axis(net_i, net_avf)], abs=0.01)
+
+
+def test_flutter_waves_are_taken_out_of_qrs_st_and_t(plain):
+    # Four waves of 200 ms in each RR, as an atrial circuit draws them: down slowly, up fast.
+    ecg = beat_train(with_p=False)
+    at = np.arange(ecg.signal.shape[1]) % 100
+    saw = np.where(at < 70, 0.5 - at / 70, (at - 70) / 30 - 0.5)
+    m = measure(replace(ecg, signal=ecg.signal + 0.2 * SHAPE[:, None] * saw))
+    assert m.flutter_bpm == pytest.approx(300, abs=3)
+    assert m.qrs_ms == pytest.approx(plain.qrs_ms, abs=6)
+    assert m.qt_ms == pytest.approx(plain.qt_ms, abs=9)
+    for column in ("r_mv", "t_mv", "st_mv", "st80_mv"):
+        assert np.abs(m.leads[column] - plain.leads[column]).max() < 0.02, column
+
+
+def test_flutter_waves_that_t_hides_are_left_in():
+    leads = np.random.default_rng(0).normal(size=(12, 700))
+    whole = Complex(leads, leads, np.ones(12), leads[None], leads, leads)
+    marks = {"qrs_on": 281.0, "t_off": 460.0}
+
+    def left(rr: int, bpm: float, marks: dict[str, float] = marks) -> bool:
+        beats = np.arange(100, 4900, rr)
+        rhythm = rhythm_of(beats, np.ones(beats.size), np.zeros(5000, bool))
+        return without_waves(whole, rhythm, marks, bpm) is whole
+
+    assert not left(400, 300)  # a cycle of 100 samples
+    assert left(200, 300, {"qrs_on": 281.0, "t_off": 341.0})  # two to one, wherever T ends
+    assert left(440, 300)  # no whole number of waves in a regular RR
+    assert left(400, 300, {"qrs_on": 281.0, "t_off": 281.0 + 301})  # 99 samples of rest
+
+
+def test_flutter_waves_do_not_turn_the_axis():
+    off = []
+    for seed in range(8):
+        ecg = clean("atrial flutter 4:1", seed)
+        turn = measure(ecg).axis_deg - ecg.truth.axis_deg
+        off.append(abs((turn + 180) % 360 - 180))
+    assert np.mean(off) < 4
+
+
 def test_the_level_of_a_paced_beat_is_not_its_spike():
     x = drawn((0, 0), (280, 0), (300, 1), (330, 0), (699, 0))
     x[276:278] = 1.5
@@ -495,6 +545,53 @@ def test_pacing_spikes_are_found_where_they_were_put():
     signal = beat_train().signal.copy()
     signal[:, 1000] += 1.5  # one is an artefact
     assert pacing_spikes(signal).size == 0
+
+
+def test_t_waves_of_paced_beats_are_no_beats():
+    found = next(one for one in CATALOGUE if one.name == "ventricular pacing")
+    spec = spec_of({found.group: found.name}, np.random.default_rng([61000, 5]))
+    quiet = Recording(wander_mv=0.0, emg_mv=0.0, low_pass_hz=None)
+    ecg = simulate(replace(spec, recording=quiet), seed=61000)  # T is as steep as the QRS
+    assert measure(ecg).hr_bpm == pytest.approx(ecg.truth.hr_bpm, abs=1)
+
+
+def test_p_waves_that_keep_time_are_found_with_some_hidden_by_a_qrs():
+    p = np.delete(np.arange(20, 1250, 90), [4, 9])  # at 125 Hz
+    odd = np.array([150, 700, 1100])
+    assert _keeping_time(np.sort(np.r_[p, odd])).tolist() == p.tolist()
+    assert _keeping_time(p[::3]).size == 0  # too far apart
+    assert _keeping_time(p[:7]).size == 7
+    assert _keeping_time(np.r_[p[:7], 1200]).size == 0  # not for most of the record
+
+
+def test_a_regular_escape_rhythm_is_no_wenckebach():
+    # Five P to three QRS: PR grows twice and falls, but no pause follows.
+    p_times, beats = np.arange(40, 5000, 375), np.arange(200, 4500, 625)
+    assert av_relation(p_times, beats, np.ones(beats.size, bool), -20) == "dissociated"
+
+
+def test_a_stimulus_is_no_part_of_the_qrs_that_follows(plain):
+    ecg = beat_train()
+    signal = ecg.signal.copy()
+    onsets = np.arange(150, 5000, 400)
+    signal[:, onsets - 8] -= 2.0  # 16 ms before
+    m = measure(replace(ecg, signal=signal))
+    assert len(m.pacing_spikes) == onsets.size
+    assert m.qrs_ms == pytest.approx(plain.qrs_ms, abs=1)
+    assert m.pr_ms == pytest.approx(plain.pr_ms, abs=2)
+    assert m.leads.q_mv.fillna(0).min() == pytest.approx(
+        plain.leads.q_mv.fillna(0).min(), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("hr_bpm", [70, 85])
+def test_stimuli_of_the_atria_are_no_beats(hr_bpm):
+    quiet = Recording(wander_mv=0.0, emg_mv=0.0, low_pass_hz=None)
+    dial = HeartSpec(rhythm="paced", pacing="dual", hr_bpm=hr_bpm, qrs_ms=150, recording=quiet)
+    ecg = simulate(dial, seed=3)  # twice as many beats where the stimuli count
+    m = measure(ecg)
+    assert m.hr_bpm == pytest.approx(ecg.truth.hr_bpm, abs=0.5)
+    assert len(m.pacing_spikes) == len(ecg.truth.spikes)
 
 
 def test_quality_numbers_of_a_lead_are_those_put_in():

@@ -4,6 +4,7 @@ from ecg_r1.claims.bands import away, middle, says_nothing, tolerance, word_agai
 from ecg_r1.claims.facts import Facts
 from ecg_r1.claims.judgement import NOT_MEASURED, SAYS_NOTHING, UNCALIBRATED, Judgement, Verdict
 from ecg_r1.claims.schema import QUANTITIES, Claim
+from ecg_r1.labels import WITHOUT_P
 
 _WAVE_OF = {"p": "P", "pr": "P", "qrs": "QRS", "qt": "QRS", "qtc": "QRS", "t": "T", "st": "QRS",
             "hr": "RR", "rr": "RR"}  # fmt: skip
@@ -49,6 +50,9 @@ def judge_withheld(claim: Claim, facts: Facts) -> Judgement:
     kind, unit = QUANTITIES[claim.name]
     if kind == "voltage" and not facts.calibrated:
         return Judgement("supported", UNCALIBRATED)
+    known = (*facts.diagnoses, *(facts.key or ()))
+    if claim.name == "pr_ms" and (rhythm := next((r for r in WITHOUT_P if r in known), None)):
+        return Judgement("supported", f"no P wave leads each QRS in {rhythm}")
     measured = _measured(claim, facts)
     if measured:
         lead, value = measured[0]

@@ -12,16 +12,13 @@ from ecg_r1.claims.signs import SIGNS
 from ecg_r1.claims.support import SUPPORT, Standing, is_excluded, standing
 from ecg_r1.corpus.statement import Statement
 from ecg_r1.ecg import LEADS
+from ecg_r1.labels import WITHOUT_P
 from ecg_r1.protocol.quantities import untrusted_leads
 
 if TYPE_CHECKING:
     from ecg_r1.measurement import Measurements
     from ecg_r1.protocol import Finding, Findings
 
-P_FORBIDDEN = (  # rhythms without a P wave before each QRS
-    "atrial fibrillation", "atrial flutter", "supraventricular tachycardia",
-    "ventricular tachycardia", "third-degree av block",
-)  # fmt: skip
 _FOREIGN = (
     "left bundle branch block", "paced rhythm", "ventricular tachycardia",
     "wolff-parkinson-white syndrome",
@@ -155,7 +152,7 @@ class Case:
     @property
     def has_p_statement(self) -> bool:
         """Whether the reading may speak of P waves as those of its rhythm."""
-        return not self.has(*P_FORBIDDEN)
+        return not self.has(*WITHOUT_P)
 
     @property
     def is_foreign(self) -> bool:

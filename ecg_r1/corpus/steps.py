@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from ecg_r1.claims.schema import Claim
 from ecg_r1.corpus.case import (
-    P_FORBIDDEN,
     Case,
     absent,
     diagnosis,
@@ -16,7 +15,7 @@ from ecg_r1.corpus.case import (
 from ecg_r1.corpus.reasons import labelled
 from ecg_r1.corpus.statement import Statement
 from ecg_r1.corpus.voltage import chambers, electrolytes, ischaemia
-from ecg_r1.labels import SINUS_RHYTHMS
+from ecg_r1.labels import SINUS_RHYTHMS, WITHOUT_P
 from ecg_r1.protocol.sources import CHOU, PART3
 
 _FAST = ("supraventricular tachycardia", "ventricular tachycardia")
@@ -122,7 +121,7 @@ def _p_waves(case: Case) -> Iterator[Statement]:
     hidden = "they do not stand out clearly enough"
     if p is None:
         yield unknown("p waves", hidden)
-    elif p and case.has(*P_FORBIDDEN):
+    elif p and case.has(*WITHOUT_P):
         case.left_out.append("P waves before each QRS, against the rhythm of the key")
     elif p:
         yield Statement(finding("p waves"), required=True)
@@ -181,7 +180,7 @@ def _no_ectopy(case: Case) -> Iterator[Statement]:
 def _not_the_rhythm(case: Case) -> Iterator[Statement]:
     """Rhythms that the P waves, or their absence, speak against."""
     p_waves = finding("p waves")
-    says_p = case.state.get("p_present") is True and not case.has(*P_FORBIDDEN)
+    says_p = case.state.get("p_present") is True and not case.has(*WITHOUT_P)
     if says_p and case.excludes("atrial fibrillation") and case.has(*SINUS_RHYTHMS):
         regular = (finding("regular rhythm"),) if case.m.regular else ()
         yield excluded("atrial fibrillation", *regular, p_waves)
@@ -219,7 +218,7 @@ def conduction(case: Case) -> Iterator[Statement]:
 
 
 def _pr(case: Case) -> Statement:
-    if case.m.pr_ms is None or case.has(*P_FORBIDDEN):
+    if case.m.pr_ms is None or case.has(*WITHOUT_P):
         no_p = case.state.get("p_present") is False and "p_present" not in case.muted
         no_p = no_p and not case.has(*_AV_BLOCKS)
         return unknown("pr_ms", "there are no P waves before the QRS" if no_p else

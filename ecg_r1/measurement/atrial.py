@@ -137,7 +137,7 @@ def av_relation(
     steady = np.abs(pr - np.median(pr)) < 0.02 * FS
     if steady.mean() >= 0.8:
         return "blocked" if extra >= 2 else "constant"
-    apart = steady.mean() < 0.4 and np.ptp(pr) > 0.15 * FS
+    apart = steady.mean() < 0.5 and np.ptp(pr) > 0.15 * FS
     if apart and _keeps_time(p_times) and _keeps_time(beats):
         return "dissociated"
     if _lengthening(p_times, onsets[known], before[known], pr):

@@ -164,6 +164,14 @@ def windows(x: np.ndarray, centres: np.ndarray, pre: int, post: int) -> np.ndarr
     return padded[:, index].transpose(1, 0, 2)
 
 
+def bridge(x: np.ndarray, first: int, last: int) -> None:
+    """Replaces samples `first` to `last` by a straight line, in place."""
+    first, last = max(first, 1), min(last, x.shape[1] - 2)
+    if last > first:
+        weight = np.linspace(0, 1, last - first)
+        x[:, first:last] = (1 - weight) * x[:, [first - 1]] + weight * x[:, [last]]
+
+
 def cluster(band: np.ndarray, beats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Aligned beats and each one's correlation with the dominant shape.
 

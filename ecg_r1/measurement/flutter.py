@@ -1,15 +1,19 @@
 """Flutter and fibrillation waves: what the atria do when no P wave leads the QRS."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from ecg_r1.ecg import FS, LEADS
-from ecg_r1.measurement.beats import Rhythm
+from ecg_r1.measurement.beats import Rhythm, bridge
 from ecg_r1.measurement.complexes import POST, PRE, Complex
 from ecg_r1.measurement.marks import QRS_OFF, QRS_ON, T_OFF
-from ecg_r1.measurement.pwaves import bridge
 
 THIN = 4  # flutter waves are looked for at 125 Hz in the diastoles
+# RR over the cycle of a wave that is taken out of the complex: at two to one T lies on the wave
+# before the QRS, and a regular RR holds whole waves. (Both limits are ours.)
+LEAST_RATIO, OFF_RATIO = 2.5, 0.15
 SLOWEST, FASTEST = 235, 350  # flutter waves a minute that keep a fixed ratio to the QRS
 F_BAND = butter(2, (4, 10), "bandpass", fs=FS, output="sos")
 # Flutter waves are steep; T and U, which lie between them, are not.
@@ -164,3 +168,41 @@ def _diastoles(
     pairs = zip(rhythm.beats[:-1], rhythm.beats[1:], rhythm.dominant[:-1], strict=True)
     spans = [(round(a + t_end) + 5, round(b + on) - 5) for a, b, own in pairs if own]
     return [(a, b) for a, b in spans if b - a >= least]
+
+
+def without_waves(
+    complex_: Complex, rhythm: Rhythm, marks: dict[str, float], bpm: float
+) -> Complex:
+    """The representative complex less the flutter wave, which goes on under QRS and T.
+
+    Its cycle before the QRS, where nothing else is, shows what it adds to all others. Where
+    that is not free of T, or the rate does not fit regular RR intervals, the complex is given
+    back as it is.
+
+    Args:
+        complex_: The complex.
+        rhythm: The beats.
+        marks: Marks over leads, of which "qrs_on" and "t_off" are used.
+        bpm: Flutter waves a minute.
+    """
+    rr, cycle = rhythm.typical_rr, 60 * FS / bpm
+    if rhythm.regular:
+        waves = round(rr / cycle)
+        if abs(rr / cycle - waves) > OFF_RATIO:
+            return complex_
+        cycle = rr / waves
+    rest = rr - (marks["t_off"] - marks["qrs_on"])
+    if not (rr >= LEAST_RATIO * cycle and rest >= cycle):
+        return complex_
+    first, time = marks["qrs_on"] - 2 - cycle, np.arange(PRE + POST)
+    source = first + (time - first) % cycle
+    raw, smooth = (
+        np.stack([np.interp(source, time, lead) for lead in leads])
+        for leads in (complex_.raw, complex_.smooth)
+    )
+    return replace(
+        complex_,
+        raw=complex_.raw - raw,
+        smooth=complex_.smooth - smooth,
+        stack=complex_.stack - smooth,
+    )

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from ecg_r1.ecg import FS
-from ecg_r1.measurement.beats import Rhythm, windows
+from ecg_r1.measurement.beats import Rhythm, bridge, windows
 from ecg_r1.measurement.complexes import PRE, Complex
 from ecg_r1.measurement.marks import P_OFF, P_ON, P_PEAK, QRS_OFF, QRS_ON, T_OFF
 
@@ -45,14 +45,6 @@ def without_qrst(
     return record
 
 
-def bridge(x: np.ndarray, first: int, last: int) -> None:
-    """Replaces samples `first` to `last` by a straight line, in place."""
-    first, last = max(first, 1), min(last, x.shape[1] - 2)
-    if last > first:
-        weight = np.linspace(0, 1, last - first)
-        x[:, first:last] = (1 - weight) * x[:, [first - 1]] + weight * x[:, [last]]
-
-
 # --- every P wave -----------------------------------------------------------------------------
 
 
@@ -76,7 +68,8 @@ def all_p_waves(
         Samples in order; empty when no pattern repeats in time.
     """
     if np.isnan(marks[trusted, P_PEAK]).all():
-        return THIN * _repeating(_thinned(rest), beats / THIN)
+        sharp = sosfiltfilt(SHARP, rest, axis=1)
+        return THIN * _repeating(_thinned(sharp), beats / THIN)
     start, peak, stop, on = (
         round(float(np.nanmedian(marks[trusted, i]))) for i in (P_ON, P_PEAK, P_OFF, QRS_ON)
     )
@@ -203,7 +196,7 @@ def _repeating(x: np.ndarray, beats: np.ndarray) -> np.ndarray:
     ]
     tries.sort(key=lambda found: -found.size)
     # What is left of T may look like P: then P are the ones among them that keep time.
-    tries += [_keeping_time(found) for found in tries[:4]]
+    tries += [_keeping_time(found) for found in tries[:8]]
     best = np.zeros(0, int)
     for found in tries:
         if found.size > best.size and _even(found) and not _locked(found, beats):
@@ -224,20 +217,33 @@ def _centred(x: np.ndarray, times: np.ndarray) -> np.ndarray:
 def _keeping_time(times: np.ndarray) -> np.ndarray:
     """The longest series of times that follow each other at about one interval of 0.35-1.1 s.
 
-    Empty when it does not last for most of the record: chance makes short ones.
+    One at a time may be missing, hidden by a QRS, and a fifth of all. Empty when the series
+    does not last for most of the record: chance makes short ones.
     """
-    best = times[:0]
+    best, intervals = times[:0], 0
     for i, first in enumerate(times[:8]):
         for gap in times[i + 1 : i + 5] - first:
             if not 0.35 * FS / THIN <= gap <= 1.1 * FS / THIN:
                 continue
-            series = [first]
-            while (near := np.abs(times - series[-1] - gap)).min() < 0.08 * gap:
-                series.append(times[int(np.argmin(near))])
-            if len(series) > best.size:
-                best = np.array(series)
-    enough = best.size >= 7 and np.ptp(best) > 0.8 * np.ptp(times)
-    return best if enough else times[:0]
+            series, passed = _series(times, first, gap)
+            if series.size > best.size:
+                best, intervals = series, passed
+    enough = best.size >= 7 and best.size - 1 >= 0.8 * intervals
+    return best if enough and np.ptp(best) > 0.8 * np.ptp(times) else times[:0]
+
+
+def _series(times: np.ndarray, first: float, gap: float) -> tuple[np.ndarray, int]:
+    """Times one or two gaps after each other from `first` on, and how many gaps that are."""
+    series, passed = [first], 0
+    while True:
+        for gaps in (1, 2):
+            far = np.abs(times - series[-1] - gaps * gap)
+            if far.min() < 0.08 * gap:
+                break
+        else:
+            return np.array(series), passed
+        series.append(times[int(np.argmin(far))])
+        passed += gaps
 
 
 def _locked(times: np.ndarray, beats: np.ndarray) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ecg_r1.ecg import FS, LEADS
+from ecg_r1.measurement.beats import bridge
 from ecg_r1.measurement.complexes import PRE, Complex
 
 QUALITY_COLUMNS = ("missing", "flat", "clipped", "noise_mv", "wander_mv", "mains_mv", "off")
@@ -121,10 +122,21 @@ def pacing_spikes(signal: np.ndarray) -> np.ndarray:
     width = np.sort(np.abs(up), axis=0)[-4]  # seen by at least four leads
     sharp = np.abs(np.diff(x, n=2, axis=1))
     fourth = np.sort(sharp, axis=0)[-4]
-    limit = max(0.15, *(np.percentile(fourth, (95, 98)) * (12, 8)))
+    # Two spikes a beat hold up to 3 % of the samples themselves. (With these limits of ours one
+    # paced and none of 561 other records of PTB-XL has spikes, and the paced ones of LUDB 1-100
+    # in which a spike can be seen.)
+    limit = max(0.15, *(np.percentile(fourth, (95, 97)) * (12, 11)))
     hits = np.flatnonzero((fourth[2:-2] > limit) & (width > 0.1)) + 3
     spikes = hits[np.diff(hits, prepend=-100) > 10]
     return spikes if spikes.size >= 3 else spikes[:0]  # a single one is an artefact
+
+
+def without_spikes(x: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+    """`x`, `(leads, samples)`, with a line from 4 ms before to 8 ms after each spike."""
+    x = x.copy()
+    for spike in spikes:
+        bridge(x, spike - 2, spike + 4)
+    return x
 
 
 # --- electrodes -------------------------------------------------------------------------------

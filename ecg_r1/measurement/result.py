@@ -74,6 +74,12 @@ def mark_shapes(
     fluttering = flutter.flutter_bpm(complex_, rhythm, marks[0], trusted)
     if fluttering:
         present, reason = False, f"flutter waves, {fluttering:.0f} a minute"
+        over = global_marks(marks[0])
+        complex_ = flutter.without_waves(complex_, rhythm, over, fluttering)
+        marks[:1], _ = mark(
+            complex_.raw[None], complex_.smooth[None], complex_.noise[None], trusted,
+            rhythm.typical_rr, fold=fold,
+        )  # fmt: skip
     if not present:
         marks[:, :, : P_OFF + 1] = np.nan
     shapes = [(beats, one) for (beats, _), one in zip(others, marks[1:], strict=True)]
@@ -192,7 +198,7 @@ def assemble(signal: np.ndarray, ready: Prepared, marked: Marked) -> Measurement
         rpeaks=rhythm.beats,
         beat_class=classes,
         fiducials=fiducial_table(per_beat, rhythm, signal.shape[1]),
-        pacing_spikes=quality.pacing_spikes(signal),
+        pacing_spikes=ready.spikes,
         transition_lead=values.transition_lead(
             chest["r_mv"].to_numpy(), chest["s_mv"].to_numpy()
         ),

@@ -17,6 +17,9 @@ LEAD_COLUMNS = (
 )
 LEVEL = 6  # samples (12 ms) before an onset that give its level
 BEFORE_QRS = 12  # the same before the QRS: the median, which a pacing spike does not move
+# Samples behind J that give its level: at J itself, a mark over leads, some leads still see
+# the end of a late QRS (the S of a right bundle branch block).
+BEHIND_J = slice(2, 6)
 ST_STEP_MV = 0.05  # half a small square: less rise or fall over 80 ms is horizontal
 ST_BEND_MV = 0.02  # less distance from the chord J to J+80 is straight
 
@@ -245,8 +248,8 @@ def wave_axes(
         start: First sample of the wave.
         stop: Its last.
         before: Sample before which the level is taken.
-        to_j: Whether the level goes over into that of the end, as the square of time: an ST
-            shift grows while the ventricles depolarise and is no part of the QRS (the course
+        to_j: Whether the level goes over into that behind the end, as the square of time: an
+            ST shift grows while the ventricles depolarise and is no part of the QRS (the course
             is ours; on simulated infarcts it is better than a straight line or none).
 
     Returns:
@@ -259,7 +262,8 @@ def wave_axes(
     level = waves[:, :, max(0, zero - LEVEL) : zero].mean(axis=2, keepdims=True)
     if to_j:
         course = np.linspace(0, 1, part.shape[2]) ** 2
-        level = level + (part[:, :, -3:].mean(axis=2, keepdims=True) - level) * course
+        behind = waves[:, :, last + BEHIND_J.start : last + BEHIND_J.stop]
+        level = level + (behind.mean(axis=2, keepdims=True) - level) * course
     area = (part - level).sum(axis=2) * MS / 1000
     axes = [frontal_axis(float(one), float(foot)) for one, foot in area]
     # Below 0.0005 mV s the direction is noise.
