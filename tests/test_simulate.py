@@ -689,6 +689,17 @@ def test_potassium_tents_t_flattens_p_and_widens_the_qrs():
     assert wide["high"] < 0.8 * wide["usual"]
 
 
+def test_u_stays_small_in_a_heart_turned_past_v3():
+    """V3 sees nearly nothing of this patient's U: what is dialled there is 70 mV in II."""
+    spec = sample_spec(np.random.default_rng([5166, 4]), "balanced")
+    quiet = replace(spec, recording=Recording(wander_mv=0.0, emg_mv=0.0))
+    assert quiet.u_mv < 0.1
+    signal, without = (
+        simulate(one, seed=5166).signal for one in (quiet, replace(quiet, u_mv=0.0))
+    )
+    assert 0.01 < np.abs(signal - without).max() < 1.5
+
+
 def test_low_potassium_raises_u_above_t():
     spec = replace(QUIET, potassium_mmol=2.2, hr_bpm=55)
     ecg = simulate(spec, 0)

@@ -104,6 +104,9 @@ _SAG = np.array([0.25, 0.70, 1.00, 0.75, 0.25, 0.0])  # digoxin's scoop
 # Frontal axes of P from the low atrium, and from the AV node upwards.
 LOW_ATRIAL_AXIS, UPWARD_AXIS = -70.0, -100.0
 U_DIRECTION = np.array([0.45, 0.50, -0.55])  # down, to the left and the front
+# V3 sees so much of U at least: past it, in a heart turned far round, a U of the dialled height
+# there would be tens of mV elsewhere.
+LEAST_U = 0.3
 _SCAR_TIMES, _SCAR_COURSE = np.array([0.12, 0.27, 0.42, 0.57]), np.array([0.55, 1, 0.75, 0.2])
 
 _GRIDS = {  # template times that hold a whole wave
@@ -402,7 +405,7 @@ def _recovery(
 
 def _u_loop(spec: HeartSpec, torso: Torso, jt_ms: float) -> Loop:
     """U, some 90 ms behind the end of T."""
-    size = spec.u_mv / (torso.field[4] @ U_DIRECTION)
+    size = spec.u_mv / max(torso.field[4] @ U_DIRECTION, LEAST_U)
     return evenly(np.array([jt_ms + 90.0]), 36.0, size * U_DIRECTION[None])
 
 

@@ -95,7 +95,7 @@ class HeartSpec:
     st_elevation_mv: Mapping[str, float] = field(default_factory=dict)  # added from J on
     st_curve: float = 0.0  # -1 concave, 1 convex
     j_wave_mv: Mapping[str, float] = field(default_factory=dict)  # notch at the end of the QRS
-    u_mv: float = 0.02  # height of U in V3
+    u_mv: float = 0.02  # height of U in V3; less in a heart turned away from it
     strain: float = 0.0  # ST and T against a hypertrophied wall, 0 to 1
     digoxin: float = 0.0  # effect on ST, T and QT, 0 to 1
     potassium_mmol: float = 4.2  # serum potassium, mmol/l, 2 to 9
