@@ -332,6 +332,10 @@ assert guess_strict in (None, len(above["strict"])), f"it is {len(above['strict'
 # %% [markdown]
 # What to notice: the cheats know the *whole* solution, and under strict each earns less than someone
 # who honestly knows half. Which one keeps the most, and of which part?
+#
+# One of them was invented by no person: a version of nano that was paid for true numbers learned
+# within forty steps to write "Voltages not measurable", because wrong voltages cost and that did
+# not. The strict reward now takes it for what it is, a false statement about the ECG.
 
 # %%
 best_cheat = max(CHEATS, key=lambda name: sum(table["strict"][name].values()))
@@ -485,7 +489,9 @@ def claims_paid(text: str, solution: str) -> float:
         if claim.step in range(1, 7)
     }
     hits = {claim for claim in wanted & told if not denied_too(claim, told)}
-    evidence = 2 * len(hits) / (len(wanted) + len(told))
+    # What the answer key holds a number of is measurable.
+    withheld = sum(claim.qualifier == "not measurable" for claim in parse_claims(text))
+    evidence = 2 * max(len(hits) - withheld, 0) / (len(wanted) + len(told))
     return evidence + REWARDS["strict_diagnosis"]([text], solution=[solution])[0]
 
 
