@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ecg_r1.claims.frame import Frame
+from ecg_r1.claims.headings import topics_of
 from ecg_r1.claims.ignored import is_gone, start_of_claims, unjudged
 from ecg_r1.claims.lexicon import DENYING_WORDS, Mention, mentions
 from ecg_r1.claims.numbers import numbers
@@ -120,8 +121,18 @@ def _sentence(text: str, raw: str) -> list[Claim]:
     if last:
         named = [one for one in named if not first <= one.start < last]
         found_numbers = [one for one in found_numbers if not first <= one.start < last]
+    topics, none_of_them = topics_of(text, named)
+    if not none_of_them:
+        named = [one for one in named if one not in topics]
     found = withheld + _claims(Frame(text, raw, named, found_numbers, places(raw, text)))
+    if none_of_them:
+        stop = topics[-1].end
+        found = [_denied(one) if one.span[0] < stop else one for one in found]
     return sorted(found, key=lambda claim: claim.span[0]) if withheld else found
+
+
+def _denied(claim: Claim) -> Claim:
+    return replace(claim, polarity="absent", kind=kind_of(claim.name, polarity="absent"))
 
 
 def _claims(frame: Frame) -> list[Claim]:

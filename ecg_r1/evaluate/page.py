@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -270,9 +271,14 @@ def _per_label(results: Sequence[Result]) -> str:
         for _, one in columns:
             found = one["stage_one"]["labels"]["per_label"].get(name)
             cells.append("-" if found is None else _label_cell(found, one, name))
-        rows.append([name, *cells])
+        rows.append([_words(name), *cells])
     about = "F1 (right / wrongly named / missed); AUROC where a class has five positives."
     return f"### Label by label\n\n{about}\n\n" + table(["", *(n for n, _ in columns)], rows)
+
+
+def _words(label: str) -> str:
+    """A label as a cell; what an unreadable answer calls one may hold lines, bars and tags."""
+    return escape(" ".join(label.split())).replace("|", "\\|")
 
 
 def _label_cell(found: dict[str, Any], one: dict[str, Any], name: str) -> str:

@@ -475,6 +475,11 @@ check_2("<think>" + "\n".join(lines) + "</think>")
 
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
+def denied_too(claim: tuple, told: set[tuple]) -> bool:
+    return len({polarity for _, name, polarity, *_ in told if name == claim[1]}) > 1
+
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
 def claims_paid(text: str, solution: str) -> float:
     if not REWARDS["strict_format"]([text])[0]:
         return 0.0
@@ -493,10 +498,6 @@ def claims_paid(text: str, solution: str) -> float:
     withheld = sum(claim.qualifier == "not measurable" for claim in parse_claims(text))
     evidence = 2 * max(len(hits) - withheld, 0) / (len(wanted) + len(told))
     return evidence + REWARDS["strict_diagnosis"]([text], solution=[solution])[0]
-
-
-def denied_too(claim: tuple, told: set[tuple]) -> bool:
-    return len({polarity for _, name, polarity, *_ in told if name == claim[1]}) > 1
 
 
 check_3(claims_paid)
