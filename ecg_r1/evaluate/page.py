@@ -277,7 +277,12 @@ def _per_label(results: Sequence[Result]) -> str:
 
 
 def _words(label: str) -> str:
-    """A label as a cell; what an unreadable answer calls one may hold lines, bars and tags."""
+    r"""A label as a cell; what an unreadable answer calls one may hold lines, bars and tags.
+
+    Example:
+        >>> print(_words("sinus\n<answer>a|b"))
+        sinus &lt;answer&gt;a\|b
+    """
     return escape(" ".join(label.split())).replace("|", "\\|")
 
 
